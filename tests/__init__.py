@@ -1,0 +1,1 @@
+"""The tests; what several of them use is here: lifelines, the search for leaks, the browser's harness."""

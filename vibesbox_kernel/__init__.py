@@ -1,0 +1,106 @@
+"""Vibesbox: every command of a notebook is a managed session.
+
+The names below are the public ones; everything else may change. They are loaded when they are first
+used, so that ``import vibesbox_kernel`` costs nothing and the broker's wire format can be imported alone.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vibesbox_kernel.errors import (
+        AmbiguousReferenceError,
+        BrokerError,
+        DirectoryNotFoundError,
+        InvalidCommandError,
+        InvalidOptionError,
+        LaunchError,
+        MagicError,
+        NameTakenError,
+        SessionEndedError,
+        SessionNotFoundError,
+        SessionTimeoutError,
+        ShellNotFoundError,
+        ShellStateError,
+        SurvivorsError,
+        VibesboxError,
+    )
+    from vibesbox_kernel.models import (
+        CommandResult,
+        EndReason,
+        EventKind,
+        ExitStatus,
+        IoMode,
+        OutputChunk,
+        SessionEvent,
+        SessionInfo,
+        SessionStatus,
+    )
+    from vibesbox_kernel.sessions import BlockingSessionManager, CommandSession, SessionManager
+
+__version__ = "0.1.0.dev0"
+
+__all__ = [
+    "AmbiguousReferenceError",
+    "BlockingSessionManager",
+    "BrokerError",
+    "CommandResult",
+    "CommandSession",
+    "DirectoryNotFoundError",
+    "EndReason",
+    "EventKind",
+    "ExitStatus",
+    "InvalidCommandError",
+    "InvalidOptionError",
+    "IoMode",
+    "LaunchError",
+    "MagicError",
+    "NameTakenError",
+    "OutputChunk",
+    "SessionEndedError",
+    "SessionEvent",
+    "SessionInfo",
+    "SessionManager",
+    "SessionNotFoundError",
+    "SessionStatus",
+    "SessionTimeoutError",
+    "ShellNotFoundError",
+    "ShellStateError",
+    "SurvivorsError",
+    "VibesboxError",
+]
+
+_MODELS = frozenset(
+    {
+        "CommandResult",
+        "EndReason",
+        "EventKind",
+        "ExitStatus",
+        "IoMode",
+        "OutputChunk",
+        "SessionEvent",
+        "SessionInfo",
+        "SessionStatus",
+    }
+)
+_MANAGERS = frozenset({"BlockingSessionManager", "CommandSession", "SessionManager"})
+
+
+def _home_of(name: str) -> str:
+    if name in _MODELS:
+        return "vibesbox_kernel.models"
+    return "vibesbox_kernel.sessions" if name in _MANAGERS else "vibesbox_kernel.errors"
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(importlib.import_module(_home_of(name)), name)
+    globals()[name] = value  # the next access does not come here
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
