@@ -1,0 +1,112 @@
+"""Sessions that are prepared ahead, and the hand-over at the end of a shell's work."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import anyio
+import pytest
+
+from vibesbox_kernel.errors import SessionEndedError, ShellNotFoundError
+from vibesbox_kernel.models import EndReason, SessionStatus
+from vibesbox_kernel.sessions import SessionManager
+
+pytestmark = pytest.mark.anyio
+
+DRIVER = ["/bin/bash", "--norc", "--noprofile", "-c", 'read -r -u 250 line; exec 250<&-; eval "$line"']
+
+
+async def begin(manager: SessionManager, line: str, io: str = "pty") -> str:
+    """Prepare a bash and let it run one line."""
+    prepared = await manager.prepare_session(DRIVER, env={"PATH": os.environ["PATH"]}, io=io)
+    pid = await manager.begin_session(prepared.session_id, command=line, control=line.encode() + b"\n")
+    assert pid == prepared.pid
+    return prepared.session_id
+
+
+async def test_a_prepared_session_is_not_listed_until_it_begins(manager, lifeline):
+    prepared = await manager.prepare_session(DRIVER, env={"PATH": os.environ["PATH"]})
+    assert manager.list_sessions() == []
+    line = f"echo up >{lifeline.path}; exit 3"
+    await manager.begin_session(prepared.session_id, command="shown", name="cell", control=line.encode() + b"\n")
+    with anyio.fail_after(5):
+        await lifeline.held()
+        info = await manager.wait("cell")
+    assert (info.command, info.exit_code, info.pid) == ("shown", 3, prepared.pid)
+
+
+async def test_a_prepared_session_can_be_discarded_without_a_trace(manager, isolation):
+    prepared = await manager.prepare_session(DRIVER, env={})
+    await manager.discard_session(prepared.session_id)
+    with anyio.fail_after(5):
+        while Path(f"/proc/{prepared.pid}").exists():
+            await anyio.sleep(0.01)
+    assert manager.list_sessions() == []
+    assert not list((isolation / "state").rglob("meta.json"))
+    with pytest.raises(SessionEndedError):
+        await manager.begin_session(prepared.session_id, command="late", control=b"\n")
+
+
+async def test_a_program_that_can_not_be_prepared_is_an_error(manager):
+    with pytest.raises(ShellNotFoundError, match="/no/such/shell"):
+        await manager.prepare_session(["/no/such/shell"], env={})
+
+
+@pytest.mark.parametrize("io", ["pty", "pipe"])
+async def test_a_leader_that_stops_itself_hands_over_its_exit_status(manager, io):
+    session_id = await begin(manager, "echo work; kill -STOP $$; echo never", io=io)
+    with anyio.fail_after(5):
+        handover = await manager.wait_handover(session_id)
+        assert (handover.stopped, handover.exit_status, handover.others) == (True, None, 0)
+        assert manager.info(session_id).is_running
+        settled = await manager.settle_session(session_id, 7, keep=False)
+        assert settled.exit_code == 7
+        assert manager.exited_cursor(session_id) == len("work\n")
+        info = await manager.wait(session_id)
+    assert (info.status, info.end_reason, info.exit_code) == (SessionStatus.COMPLETED, EndReason.EXITED, 7)
+    assert await manager.read_output(session_id) == "work\n"
+
+
+async def test_a_kept_leader_stays_until_its_children_are_gone(manager, lifeline):
+    line = f"(echo up; exec sleep 600) >{lifeline.path} & kill -STOP $$; while :; do wait; read -t 1 <> <(:); done"
+    session_id = await begin(manager, line)
+    with anyio.fail_after(10):
+        await lifeline.held()
+        handover = await manager.wait_handover(session_id)
+        assert (handover.stopped, handover.others) == (True, 1)
+        info = await manager.settle_session(session_id, 0, keep=True)
+        assert (info.status, info.exit_code, len(info.leftovers)) == (SessionStatus.RUNNING, 0, 1)
+        os.kill(info.leftovers[0], signal.SIGKILL)
+        await lifeline.released()
+        info = await manager.wait(session_id)
+    assert (info.status, info.exit_code, info.end_reason) == (SessionStatus.COMPLETED, 0, EndReason.EXITED)
+
+
+async def test_a_stop_of_the_user_s_own_can_be_resumed(manager):
+    session_id = await begin(manager, "kill -STOP $$; echo resumed; kill -STOP $$")
+    with anyio.fail_after(5):
+        assert (await manager.wait_handover(session_id)).stopped
+        await manager.resume_session(session_id)
+        assert (await manager.wait_handover(session_id)).stopped
+        await manager.settle_session(session_id, 0, keep=False)
+        await manager.wait(session_id)
+    assert await manager.read_output(session_id) == "resumed\n"
+
+
+async def test_a_leader_that_dies_has_handed_over_nothing(manager):
+    session_id = await begin(manager, "kill -KILL $$")
+    with anyio.fail_after(5):
+        handover = await manager.wait_handover(session_id)
+    assert not handover.stopped
+    assert str(handover.exit_status) == "SIGKILL"
+
+
+async def test_a_stopped_leader_can_be_terminated(manager, lifeline):
+    session_id = await begin(manager, f"exec 9>{lifeline.path}; echo up >&9; kill -STOP $$")
+    with anyio.fail_after(5):
+        await lifeline.held()
+        await manager.wait_handover(session_id)
+        assert await manager.terminate_session(session_id, force=True)
+        await lifeline.released()

@@ -1,0 +1,149 @@
+"""The sessions' streams: output into the spool, input from clients; never waits for either end."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable
+
+from vibesbox_kernel.broker.loop import Loop
+from vibesbox_kernel.broker.session import Session
+
+READ_BYTES = 1 << 18
+TURN_BYTES = 1 << 18
+"""How much one session may put out before the others get their turn."""
+
+MAX_UNREAD_INPUT_BYTES = 1 << 20
+REOPEN_SECONDS = 0.25
+_PTY_BYTES = 1 << 17  # more than a terminal can hold: what is beyond was written later
+_FULL_READ_BYTES = 2048  # a terminal gives at most 4 KiB at a time
+_END_OF_FILE = b"\x04"  # what a terminal in canonical mode takes for end of file
+
+
+class Streams:
+    """Drains every session into its spool, and feeds those that take input."""
+
+    def __init__(
+        self, loop: Loop, *, on_output: Callable[[Session], None], on_drained: Callable[[Session], None]
+    ) -> None:
+        self._loop = loop
+        self._on_output = on_output
+        self._on_drained = on_drained
+
+    def open(self, session: Session) -> None:
+        """Begin to drain."""
+        self._loop.watch(session.output, lambda: self._ready(session))
+
+    def drain_what_is_there(self, session: Session) -> None:
+        """Read what has been written so far, and no more: a background child may write for ever."""
+        if session.output >= 0:
+            limit = _PTY_BYTES if session.is_pty else _pipe_size(session.output)
+            self._drain(session, limit, until_empty=True)
+
+    def close(self, session: Session) -> None:
+        """The session is over: take what is left and let go of its streams."""
+        self.drain_what_is_there(session)
+        self._close_input(session)
+        if session.control >= 0:
+            os.close(session.control)
+            session.control = -1
+        self._finish(session)
+
+    def feed(self, session: Session, data: bytes, *, eof: bool) -> bool:
+        """Queue input; False when the session has too much unread input already."""
+        if len(session.unwritten) + len(data) > MAX_UNREAD_INPUT_BYTES:
+            return False
+        session.unwritten += data
+        if eof and session.is_pty:
+            # It ends a read only at the start of a line; elsewhere the first one ends the line.
+            at_line_start = not data or data.endswith(b"\n")
+            session.unwritten += _END_OF_FILE if at_line_start else _END_OF_FILE * 2
+        session.close_input_after = eof and not session.is_pty
+        self._write(session)
+        return True
+
+    def _ready(self, session: Session) -> None:
+        if session.unwritten:
+            self._write(session)
+        self._drain(session, TURN_BYTES)
+
+    def _drain(self, session: Session, limit: int, *, until_empty: bool = False) -> None:
+        got = 0
+        while got < limit and session.output >= 0:
+            try:
+                data = os.read(session.output, READ_BYTES)
+            except BlockingIOError:
+                break
+            except OSError:
+                self._hung_up(session)
+                break
+            if not data:
+                self._finish(session)
+                break
+            session.spool.write(data)
+            got += len(data)
+            if len(data) < _FULL_READ_BYTES and not until_empty:
+                break  # most likely empty now; if not, the loop comes back
+        if got:
+            self._on_output(session)
+
+    def _hung_up(self, session: Session) -> None:
+        """No process has the terminal open just now. One may open it again as long as any lives."""
+        self._loop.unwatch(session.output)
+        if not session.over:
+            self._loop.call_later(REOPEN_SECONDS, lambda: self._look_again(session))
+
+    def _look_again(self, session: Session) -> None:
+        if session.output >= 0 and not session.over:
+            self._loop.watch(session.output, lambda: self._ready(session))
+
+    def _finish(self, session: Session) -> None:
+        if session.output < 0:
+            return
+        self._loop.unwatch(session.output)
+        os.close(session.output)
+        session.output = -1
+        if session.is_pty:
+            session.input = -1  # it was the same descriptor
+        session.spool.close()
+        self._on_drained(session)
+
+    def _write(self, session: Session) -> None:
+        if session.input < 0:
+            session.unwritten.clear()
+            return
+        try:
+            written = os.write(session.input, session.unwritten) if session.unwritten else 0
+            del session.unwritten[:written]
+        except BlockingIOError:
+            pass
+        except OSError:
+            session.unwritten.clear()  # nobody reads any more
+        if session.unwritten:
+            self._wait_writable(session)
+        elif session.close_input_after:
+            self._close_input(session)
+        else:
+            self._stop_waiting(session)
+
+    def _wait_writable(self, session: Session) -> None:
+        if session.is_pty:
+            self._loop.watch_both(session.input, lambda: self._ready(session), read=True, write=True)
+        else:
+            self._loop.watch_both(session.input, lambda: self._write(session), read=False, write=True)
+
+    def _stop_waiting(self, session: Session) -> None:
+        if session.is_pty:
+            self._loop.watch_both(session.input, lambda: self._ready(session), read=True, write=False)
+        else:
+            self._loop.unwatch(session.input)
+
+    def _close_input(self, session: Session) -> None:
+        if session.input >= 0 and not session.is_pty:
+            self._loop.unwatch(session.input)
+            os.close(session.input)
+            session.input = -1
+
+
+def _pipe_size(descriptor: int) -> int:
+    return fcntl.fcntl(descriptor, fcntl.F_GETPIPE_SZ)

@@ -1,0 +1,115 @@
+"""Which processes belong to which session, and signals to exactly those.
+
+A process is of a session if it descends from the session's leader, or from an orphan that the broker
+adopted (as their subreaper) and that carries the session's tag, or its marker in the environment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Iterable
+
+from vibesbox_kernel.broker import system
+from vibesbox_kernel.broker.session import Session
+from vibesbox_kernel.broker.wire import SESSION_MARKER
+
+
+class Trees:
+    """The forest below the broker.
+
+    ``leaders`` and the adopted orphans are direct children that only the broker reaps, so their pids
+    can not be reused while they are in here: what was found out about an orphan stays true.
+    """
+
+    def __init__(self) -> None:
+        self.leaders: dict[int, Session] = {}
+        self._by_tag: dict[int, Session] = {}
+        self._by_id: dict[str, Session] = {}
+        self._adopted: dict[int, Session | None] = {}
+
+    def add(self, session: Session) -> None:
+        """Know a session whose leader was just started."""
+        self.leaders[session.pid] = session
+        self._by_tag[session.tag] = session
+        self._by_id[session.session_id] = session
+
+    def reaped(self, pid: int) -> Session | None:
+        """Forget a child that is no more; returns the session whose leader it was."""
+        self._adopted.pop(pid, None)
+        return self.leaders.pop(pid, None)
+
+    def forget(self, session: Session) -> None:
+        """Forget a session of which nothing is left."""
+        self._by_tag.pop(session.tag, None)
+        self._by_id.pop(session.session_id, None)
+
+    def adopt(self) -> None:
+        """Find out whose the orphans are that became our children since the last call."""
+        for pid in system.children(os.getpid()):
+            if pid not in self.leaders and pid not in self._adopted:
+                self._adopted[pid] = self._whose(pid)
+
+    def roots(self, session: Session) -> list[int]:
+        """The session's processes that are our children: its leader, and its orphans once adopted."""
+        orphans = [pid for pid, whose in self._adopted.items() if whose is session]
+        return [session.pid, *orphans] if session.leader_alive else orphans
+
+    def members(self, session: Session) -> list[int]:
+        """Every live process of a session, its leader first."""
+        return [pid for pid in system.descendants(self.roots(session)) if system.is_alive(pid)]
+
+    def others(self, session: Session) -> list[int]:
+        """Every live process of a session but its leader."""
+        return [pid for pid in self.members(session) if pid != session.pid]
+
+    def signal(self, session: Session, number: int, pids: Iterable[int]) -> int:
+        """Signal processes, each only if it provably is of the session; returns how many got it."""
+        belongs = self._belongs_to(session)
+        return sum(system.signal_pinned(pid, number, belongs=belongs) for pid in pids)
+
+    def signal_group(self, session: Session, number: int) -> None:
+        """Signal the leader's process group at once, so that no child forked meanwhile is missed.
+
+        Only while the leader is not reaped: until then its group's number can not be reused.
+        """
+        if session.leader_alive:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(session.pid, number)
+
+    def interrupt(self, session: Session, pids: Iterable[int]) -> None:
+        """SIGINT to processes of a session: at once to those of its leader's group, else one by one."""
+        group = session.pid if session.leader_alive else None
+        self.signal_group(session, signal.SIGINT)
+        outside = [pid for pid in pids if group is None or system.process_group(pid) != group]
+        self.signal(session, signal.SIGINT, outside)
+
+    def below_leader(self, session: Session) -> list[int]:
+        """The leader and its descendants, without the orphans: a daemon left and is not asked back."""
+        return system.descendants([session.pid]) if session.leader_alive else []
+
+    def _whose(self, pid: int) -> Session | None:
+        session = self._by_tag.get(system.tag_of(pid))
+        if session is not None:
+            return session
+        marker = system.marker_of(pid, SESSION_MARKER)
+        return self._by_id.get(marker) if marker else None
+
+    def _belongs_to(self, session: Session) -> Callable[[int], bool]:
+        def belongs(pid: int) -> bool:
+            return system.tag_of(pid) == session.tag or self._descends(pid, session)
+
+        return belongs
+
+    def _descends(self, pid: int, session: Session) -> bool:
+        """Walk up: from a process without the tag to a child of ours that is the session's."""
+        roots = set(self.roots(session))
+        for _ in range(1 << 12):
+            if pid in roots:
+                return True
+            above = system.parent(pid)
+            if above is None or above <= 1:
+                return False
+            pid = above
+        return False

@@ -1,0 +1,137 @@
+"""What goes over the broker's socket: length-prefixed JSON objects, bounded in size.
+
+A frame is four bytes of length (big endian) and that many bytes of UTF-8 JSON, one object. A client
+sends requests ``{"id": 7, "op": "start", …}``; the broker answers each once, with
+``{"id": 7, "ok": {…}}`` or ``{"id": 7, "error": {"kind": …, "message": …, …}}``, and sends events
+``{"event": "exited", "session": {…}}`` in between. Bytes travel as base64 text.
+
+What a session has become is told by events alone, and the event comes before the answer to the
+request that caused it: an answer that also carried state could overtake, or be overtaken.
+
+The output of sessions does not travel at all: readers take it from the spool, and the broker only
+says how far each has come (``{"event": "output", "ends": {session_id: cursor}}``).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any, TypedDict
+
+PROTOCOL = 1
+MAX_FRAME_BYTES = 8 << 20
+"""A command of 1 MiB whose every byte JSON has to escape (six bytes each) still fits."""
+
+MAX_COMMAND_BYTES = 1 << 20
+SOCKET_NAME = "sock"
+LOG_NAME = "broker.log"
+SEGMENT_PREFIX = "out."
+"""A session's output lies in files of this prefix and the absolute cursor at which each starts."""
+
+SESSION_MARKER = "VIBESBOX_SESSION"
+"""Environment variable that names the session of a process; the second way to tell whose it is."""
+
+CONTROL_DESCRIPTOR = 250
+"""Where a prepared session's leader finds the read end of its control pipe."""
+
+_HEADER_BYTES = 4
+
+Message = dict[str, Any]
+
+
+class FrameError(ValueError):
+    """The peer broke the format; nothing that follows can be trusted."""
+
+
+class SessionRecord(TypedDict):
+    """What the broker says of a session, in answers and in events.
+
+    Times are Unix seconds, cursors and sizes bytes. ``returncode`` is negative for a signal.
+    """
+
+    session_id: str
+    pid: int
+    command: str
+    name: str | None
+    cwd: str
+    owner: str
+    io: str
+    started_at: float
+    returncode: int | None
+    exited_cursor: int | None
+    end_cursor: int
+    dropped_bytes: int
+    drained: bool
+    over: bool
+    end_reason: str | None
+    ended_at: float | None
+    leftovers: list[int]
+    directory: str
+
+
+def encode(message: Mapping[str, Any]) -> bytes:
+    """One frame.
+
+    Raises:
+        FrameError: The message is larger than ``MAX_FRAME_BYTES``.
+    """
+    body = json.dumps(message, separators=(",", ":")).encode()
+    if len(body) > MAX_FRAME_BYTES:
+        raise FrameError(f"a frame of {len(body)} bytes; the limit is {MAX_FRAME_BYTES}")
+    return len(body).to_bytes(_HEADER_BYTES, "big") + body
+
+
+def pack_bytes(data: bytes) -> str:
+    """Bytes as the text that a frame can carry."""
+    return base64.b64encode(data).decode("ascii")
+
+
+def unpack_bytes(text: str) -> bytes:
+    """The bytes of ``pack_bytes``; ValueError for anything else."""
+    return base64.b64decode(text, validate=True)
+
+
+class FrameDecoder:
+    """Cuts a byte stream into messages; holds at most one unfinished frame."""
+
+    def __init__(self) -> None:
+        self._pending = bytearray()
+
+    def feed(self, data: bytes) -> list[Message]:
+        """Take what a read gave.
+
+        Returns:
+            The messages that are now complete, oldest first.
+
+        Raises:
+            FrameError: A length over the limit, or a body that is no JSON object.
+        """
+        self._pending += data
+        messages: list[Message] = []
+        while (body := self._next_body()) is not None:
+            messages.append(_decode(body))
+        return messages
+
+    def _next_body(self) -> bytes | None:
+        if len(self._pending) < _HEADER_BYTES:
+            return None
+        length = int.from_bytes(self._pending[:_HEADER_BYTES], "big")
+        if length > MAX_FRAME_BYTES:
+            raise FrameError(f"a frame of {length} bytes is announced; the limit is {MAX_FRAME_BYTES}")
+        end = _HEADER_BYTES + length
+        if len(self._pending) < end:
+            return None
+        body = bytes(self._pending[_HEADER_BYTES:end])
+        del self._pending[:end]
+        return body
+
+
+def _decode(body: bytes) -> Message:
+    try:
+        message = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise FrameError(f"a frame that is not JSON: {error}") from None
+    if not isinstance(message, dict):
+        raise FrameError("a frame that is not a JSON object")
+    return message

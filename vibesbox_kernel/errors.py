@@ -1,0 +1,187 @@
+"""Every error that Vibesbox raises on purpose.
+
+    VibesboxError
+    ├── InvalidCommandError          (ValueError)         the text can not be run at all
+    ├── InvalidOptionError           (ValueError)         an option of a session is out of its range
+    ├── ShellNotFoundError           (FileNotFoundError)  no such shell, or not executable
+    ├── DirectoryNotFoundError       (FileNotFoundError)  no such working directory
+    ├── LaunchError                  (OSError)            the system refused to start the process
+    ├── SessionNotFoundError         (LookupError, ValueError)
+    ├── AmbiguousReferenceError      (LookupError, ValueError)
+    ├── NameTakenError               (ValueError)
+    ├── SessionEndedError            (RuntimeError)       the session is over, or takes no input
+    ├── SessionTimeoutError          (TimeoutError)       a wait ended first; the session goes on
+    ├── SurvivorsError               (RuntimeError)       processes outlived SIGKILL
+    ├── BrokerError                  (ConnectionError)    the broker can not be reached or refused
+    ├── MagicError                   (ValueError)         a magic line is wrong; nothing was run
+    └── ShellStateError              (RuntimeError)       the state of a shell can not be read or restored
+
+The facts are attributes, so that no caller has to parse a message.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterable, Sequence
+
+
+class VibesboxError(Exception):
+    """Base of every error that Vibesbox raises on purpose."""
+
+
+class InvalidCommandError(VibesboxError, ValueError):
+    """A command breaks a rule that every command must keep.
+
+    Attributes:
+        rule: The rule in words, such as ``"a command must not be empty"``.
+    """
+
+    def __init__(self, rule: str, seen: str) -> None:
+        self.rule = rule
+        super().__init__(f"{rule}; this one {seen}")
+
+
+class InvalidOptionError(VibesboxError, ValueError):
+    """An option of a session is out of its range.
+
+    Attributes:
+        option: The name of the option.
+    """
+
+    def __init__(self, option: str, seen: object, wanted: str) -> None:
+        self.option = option
+        super().__init__(f"{option} is {seen!r}; it must be {wanted}")
+
+
+class ShellNotFoundError(VibesboxError, FileNotFoundError):
+    """The shell (or program) that should run a command can not be executed.
+
+    Attributes:
+        path: The path that was tried.
+    """
+
+    def __init__(self, path: str, why: str = "no such executable file") -> None:
+        self.path = path
+        super().__init__(errno.ENOENT, f"{why}; give the path of an installed shell", path)
+
+
+class DirectoryNotFoundError(VibesboxError, FileNotFoundError):
+    """The working directory of a session does not exist or can not be entered.
+
+    Attributes:
+        path: The path that was tried.
+    """
+
+    def __init__(self, path: str, why: str = "no such directory") -> None:
+        self.path = path
+        super().__init__(errno.ENOENT, f"{why}; create it or give another cwd", path)
+
+
+class LaunchError(VibesboxError, OSError):
+    """The system refused to start a process (limits on processes or descriptors, and the like)."""
+
+    def __init__(self, number: int, what: str) -> None:
+        super().__init__(number, f"{what}: {os.strerror(number)}")
+
+
+class SessionNotFoundError(VibesboxError, LookupError, ValueError):
+    """No session answers to this pid, id or name.
+
+    Attributes:
+        ref: What was asked for.
+        known: The references that would have worked, as text.
+    """
+
+    def __init__(self, ref: object, known: Iterable[object] = ()) -> None:
+        self.ref = ref
+        self.known = tuple(str(one) for one in known)
+        super().__init__(f"session {ref} not found; known: {', '.join(self.known) or 'none yet'}")
+
+
+class AmbiguousReferenceError(VibesboxError, LookupError, ValueError):
+    """A prefix of a session id fits more than one session.
+
+    Attributes:
+        ref: The prefix.
+        candidates: The ids of the sessions that it fits.
+    """
+
+    def __init__(self, ref: str, candidates: Sequence[str]) -> None:
+        self.ref = ref
+        self.candidates = tuple(candidates)
+        super().__init__(f"{ref!r} fits {len(self.candidates)} sessions: {', '.join(self.candidates)}")
+
+
+class NameTakenError(VibesboxError, ValueError):
+    """Another running session has this name.
+
+    Attributes:
+        name: The name.
+        holder: The id of the session that has it.
+    """
+
+    def __init__(self, name: str, holder: str, pid: int | None) -> None:
+        self.name = name
+        self.holder = holder
+        super().__init__(f"the name {name!r} is taken by running session {holder[:8]} (pid {pid})")
+
+
+class SessionEndedError(VibesboxError, RuntimeError):
+    """What was asked needs a running session that can do it, and this one is over or can not."""
+
+    def __init__(self, ref: object, why: str) -> None:
+        self.ref = ref
+        super().__init__(f"session {ref} {why}")
+
+
+class SessionTimeoutError(VibesboxError, TimeoutError):
+    """A wait for a session ended before the session did; the session goes on.
+
+    Attributes:
+        ref: The session that was waited for.
+        timeout: Seconds that were waited.
+    """
+
+    def __init__(self, ref: object, timeout: float) -> None:
+        self.ref = ref
+        self.timeout = timeout
+        super().__init__(f"session {ref} is still running after {timeout:g} s; it goes on")
+
+
+class SurvivorsError(VibesboxError, RuntimeError):
+    """Processes of a session outlived SIGKILL.
+
+    Attributes:
+        pids: The processes that are left, sorted, never empty.
+        reasons: Why each is left, by pid.
+    """
+
+    def __init__(self, ref: object, reasons: dict[int, str]) -> None:
+        self.ref = ref
+        self.pids = tuple(sorted(reasons))
+        self.reasons = dict(reasons)
+        left = ", ".join(f"{pid} ({reasons[pid]})" for pid in self.pids)
+        super().__init__(f"session {ref}: processes outlived SIGKILL: {left}")
+
+
+class BrokerError(VibesboxError, ConnectionError):
+    """The broker can not be started or reached, or it answered what it must not."""
+
+
+class MagicError(VibesboxError, ValueError):
+    """A magic line is wrong; nothing was run.
+
+    Attributes:
+        magic: The magic's name with its ``%``, as far as it was understood.
+        suggestion: The nearest thing that would have been right, or None.
+    """
+
+    def __init__(self, message: str, *, magic: str = "", suggestion: str | None = None) -> None:
+        self.magic = magic
+        self.suggestion = suggestion
+        super().__init__(message if suggestion is None else f"{message}; did you mean {suggestion}?")
+
+
+class ShellStateError(VibesboxError, RuntimeError):
+    """The state of a shell can not be read back or restored."""

@@ -1,0 +1,220 @@
+"""The values that cross Vibesbox's public doors: frozen, typed, safe to print and to send as JSON."""
+
+from __future__ import annotations
+
+import signal as signals
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+
+class SessionStatus(StrEnum):
+    """Where a session stands; it is *running* until its leader and its whole tree are gone."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    TERMINATED = "terminated"
+    LOST = "lost"
+
+
+class EndReason(StrEnum):
+    """Why a session is over."""
+
+    EXITED = "exited"
+    SIGNALLED = "signalled"
+    TERMINATED = "terminated"
+    KILLED = "killed"
+    TIMED_OUT = "timed out"
+    SHUT_DOWN = "shut down"
+    LOST = "lost"
+
+    @property
+    def status(self) -> SessionStatus:
+        """The status that a session with this reason has."""
+        if self is EndReason.LOST:
+            return SessionStatus.LOST
+        by_itself = self in (EndReason.EXITED, EndReason.SIGNALLED)
+        return SessionStatus.COMPLETED if by_itself else SessionStatus.TERMINATED
+
+
+class EventKind(StrEnum):
+    """What happened to a session. The last event of each is one of ended, killed and lost."""
+
+    STARTED = "started"
+    OUTPUT = "output"
+    WAITING_FOR_INPUT = "waiting for input"
+    STOPPED = "stopped"
+    EXITED = "exited"
+    DRAINED = "drained"
+    ENDED = "ended"
+    KILLED = "killed"
+    LOST = "lost"
+
+
+class IoMode(StrEnum):
+    """What a session's standard streams are connected to."""
+
+    PIPE = "pipe"
+    PTY = "pty"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ExitStatus(_Frozen):
+    """How a leader ended: with an exit code or by a signal, never both.
+
+    Source: wait(2).
+    """
+
+    code: Annotated[int, Field(ge=0, le=255)] | None = None
+    signal: Annotated[int, Field(ge=1, le=64)] | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.code is None) == (self.signal is None):
+            raise ValueError("an exit status has either a code or a signal")
+        return self
+
+    @classmethod
+    def from_returncode(cls, returncode: int) -> Self:
+        """Build from what ``subprocess`` calls a returncode: negative for a signal."""
+        return cls(signal=-returncode) if returncode < 0 else cls(code=returncode)
+
+    @property
+    def returncode(self) -> int:
+        """As ``subprocess`` says it: the code, or minus the signal."""
+        return self.code if self.code is not None else -(self.signal or 0)
+
+    @property
+    def shell_code(self) -> int:
+        """As a shell's ``$?`` says it: the code, or 128 plus the signal."""
+        return self.code if self.code is not None else 128 + (self.signal or 0)
+
+    @property
+    def success(self) -> bool:
+        """Whether the leader ended with code 0."""
+        return self.code == 0
+
+    def __str__(self) -> str:
+        if self.code is not None:
+            return f"exit {self.code}"
+        try:
+            return signals.Signals(self.signal or 0).name
+        except ValueError:
+            return f"signal {self.signal}"
+
+
+class SessionInfo(_Frozen):
+    """Everything a listing says of one session, at one moment.
+
+    Times are aware datetimes, durations and CPU are seconds, sizes are bytes. ``pid`` is None only
+    while the session is queued; ``exit_code`` and ``signal`` may be known while it still runs (its
+    leader is gone, ``leftovers`` are not).
+    """
+
+    session_id: str
+    pid: Annotated[int, Field(gt=0)] | None
+    command: str
+    name: str | None = None
+    status: SessionStatus
+    end_reason: EndReason | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    started_at: AwareDatetime
+    ended_at: AwareDatetime | None = None
+    duration: float | None = None
+    cwd: str
+    owner: str
+    where: str = "local"
+    durable: bool = False
+    io: IoMode = IoMode.PIPE
+    waiting_for_input: bool = False
+    cpu: float | None = None
+    rss: int | None = None
+    output_bytes: int = 0
+    dropped_bytes: int = 0
+    leftovers: tuple[int, ...] = ()
+
+    @model_validator(mode="after")
+    def _pid_unless_queued(self) -> Self:
+        if self.pid is None and self.status is not SessionStatus.QUEUED:
+            raise ValueError("only a queued session has no pid")
+        return self
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its leader or any process of its tree is alive."""
+        return self.status is SessionStatus.RUNNING
+
+    @property
+    def exit_status(self) -> ExitStatus | None:
+        """How the leader ended, or None while it runs or when that was lost."""
+        if self.exit_code is None and self.signal is None:
+            return None
+        return ExitStatus(code=self.exit_code, signal=self.signal)
+
+    def elapsed(self, now: datetime) -> timedelta:
+        """How long the session has run until now, or did run."""
+        return (self.ended_at or now) - self.started_at
+
+
+class OutputChunk(_Frozen):
+    """A piece of a session's output: the bytes of ``[cursor, next_cursor)`` that are still stored.
+
+    ``dropped`` counts the bytes between the cursor asked for and the first byte of ``data`` that are
+    gone (disk limit, full disk). ``eof`` says that nothing will ever follow ``next_cursor``.
+    """
+
+    cursor: int
+    data: bytes
+    next_cursor: int
+    dropped: int = 0
+    eof: bool = False
+
+
+class CommandResult(_Frozen):
+    """What a command that was run to its end gave."""
+
+    session_id: str
+    command: str
+    exit_status: ExitStatus | None
+    end_reason: EndReason
+    output: str
+    output_bytes: int
+    dropped_bytes: int = 0
+    duration: float
+
+    @property
+    def exit_code(self) -> int | None:
+        """The leader's exit code, or None when a signal ended it."""
+        return self.exit_status.code if self.exit_status else None
+
+    @property
+    def signal(self) -> int | None:
+        """The signal that ended the leader, or None."""
+        return self.exit_status.signal if self.exit_status else None
+
+    @property
+    def success(self) -> bool:
+        """Whether the leader ended by itself with code 0."""
+        return self.exit_status is not None and self.exit_status.success
+
+    @property
+    def timed_out(self) -> bool:
+        """Whether its time limit ended it."""
+        return self.end_reason is EndReason.TIMED_OUT
+
+
+class SessionEvent(_Frozen):
+    """Something that happened to one session; ``info`` is the session as it stood then."""
+
+    kind: EventKind
+    session_id: str
+    at: AwareDatetime
+    info: SessionInfo
+    end_cursor: int

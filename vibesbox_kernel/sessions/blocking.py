@@ -1,0 +1,158 @@
+"""The same verbs for callers without an event loop."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+
+from vibesbox_kernel.models import CommandResult, IoMode, OutputChunk, SessionEvent, SessionInfo
+from vibesbox_kernel.sessions.command_session import CommandSession
+from vibesbox_kernel.sessions.engine import Engine
+from vibesbox_kernel.sessions.manager import DEFAULT_SHELL, SessionManager
+from vibesbox_kernel.sessions.mirror import Ref
+
+
+class BlockingSessionManager:
+    """A ``SessionManager`` whose verbs block; each means what its namesake there says.
+
+    An interrupt (KeyboardInterrupt) ends the wait, not the session.
+    """
+
+    def __init__(
+        self,
+        max_completed_sessions: int = 100,
+        *,
+        instance: str | None = None,
+        owner: str | None = None,
+        engine: Engine | None = None,
+    ) -> None:
+        self._manager = SessionManager(max_completed_sessions, instance=instance, owner=owner, engine=engine)
+
+    @property
+    def sessions(self) -> Mapping[int, CommandSession]:
+        """The running sessions by pid, as of now."""
+        return self._manager.sessions
+
+    @property
+    def completed(self) -> Mapping[int, CommandSession]:
+        """The ended sessions by pid, oldest first."""
+        return self._manager.completed
+
+    def start_session(
+        self,
+        command: str,
+        shell: str = DEFAULT_SHELL,
+        *,
+        name: str | None = None,
+        cwd: str | os.PathLike[str] | None = None,
+        env: Mapping[str, str | None] | None = None,
+        io: IoMode | str = IoMode.PIPE,
+        stdin: bool = True,
+        timeout: float | None = None,
+        rows: int = 24,
+        columns: int = 100,
+    ) -> int:
+        """Start a command; returns its leader's pid."""
+        return self._manager.engine.call(
+            self._manager.start_session(
+                command,
+                shell,
+                name=name,
+                cwd=cwd,
+                env=env,
+                io=io,
+                stdin=stdin,
+                timeout=timeout,
+                rows=rows,
+                columns=columns,
+            )
+        )
+
+    def run(
+        self,
+        command: str,
+        shell: str = DEFAULT_SHELL,
+        *,
+        name: str | None = None,
+        cwd: str | os.PathLike[str] | None = None,
+        env: Mapping[str, str | None] | None = None,
+        io: IoMode | str = IoMode.PIPE,
+        timeout: float | None = None,
+    ) -> CommandResult:
+        """Run a command to its end."""
+        return self._manager.engine.call(
+            self._manager.run(command, shell, name=name, cwd=cwd, env=env, io=io, timeout=timeout)
+        )
+
+    def get_session(self, ref: Ref) -> CommandSession | None:
+        """The session that a reference means, or None."""
+        return self._manager.get_session(ref)
+
+    def list_sessions(self) -> list[SessionInfo]:
+        """Every running and every remembered session."""
+        return self._manager.list_sessions()
+
+    def info(self, ref: Ref) -> SessionInfo:
+        """What a listing says of one session."""
+        return self._manager.info(ref)
+
+    def read_output(self, ref: Ref) -> str:
+        """What a session has put out since the last call."""
+        return self._manager.engine.call(self._manager.read_output(ref))
+
+    def read(self, ref: Ref, cursor: int, *, max_bytes: int = 65536, wait: float | None = 0) -> OutputChunk:
+        """Output from an absolute cursor on."""
+        return self._manager.engine.call(self._manager.read(ref, cursor, max_bytes=max_bytes, wait=wait))
+
+    def tail(self, ref: Ref, lines: int = 10) -> str:
+        """The last lines of a session's output."""
+        return self._manager.engine.call(self._manager.tail(ref, lines))
+
+    def wait(self, ref: Ref, timeout: float | None = None) -> SessionInfo:
+        """Wait until a session is over."""
+        return self._manager.engine.call(self._manager.wait(ref, timeout))
+
+    def send_input(self, ref: Ref, data: bytes | str, eof: bool = False) -> None:
+        """Write to a session's standard input."""
+        self._manager.engine.call(self._manager.send_input(ref, data, eof))
+
+    def send_signal(self, ref: Ref, sig: int) -> None:
+        """Send one signal."""
+        self._manager.engine.call(self._manager.send_signal(ref, sig))
+
+    def interrupt(self, ref: Ref) -> None:
+        """What Ctrl-C does."""
+        self._manager.engine.call(self._manager.interrupt(ref))
+
+    def resize(self, ref: Ref, rows: int, columns: int) -> None:
+        """Set the size of a session's terminal."""
+        self._manager.engine.call(self._manager.resize(ref, rows, columns))
+
+    def refresh_usage(self) -> None:
+        """Measure CPU and memory for the listings that follow."""
+        self._manager.engine.call(self._manager.refresh_usage())
+
+    def events(self) -> Iterator[SessionEvent]:
+        """What happens from now on; blocks between events."""
+        subscription = self._manager.events()
+        return subscription.blocking(self._manager.engine)
+
+    def terminate_session(self, ref: Ref, force: bool = False) -> bool:
+        """End a session's whole tree."""
+        return self._manager.engine.call(self._manager.terminate_session(ref, force))
+
+    def cleanup_all(self) -> None:
+        """End all sessions at the same time."""
+        self._manager.engine.call(self._manager.cleanup_all())
+
+    def close(self) -> None:
+        """``cleanup_all``, then end the background thread."""
+        self.cleanup_all()
+        self._manager.hub.close_subscriptions()
+        self._manager.hub.close_engine()
+
+    def __enter__(self) -> BlockingSessionManager:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,92 @@
+"""Reading a session's output from its segment files; any number of readers, none consuming."""
+
+from __future__ import annotations
+
+import bisect
+import os
+from pathlib import Path
+
+from vibesbox_kernel.broker.wire import SEGMENT_PREFIX
+from vibesbox_kernel.models import OutputChunk
+
+
+class SpoolReader:
+    """Random access by absolute cursor. Safe to use from several threads."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._starts: list[int] = []
+
+    def read(self, cursor: int, max_bytes: int) -> OutputChunk:
+        """The stored bytes at a cursor, or the next ones after it; empty when there are none yet.
+
+        Raises:
+            ValueError: A negative cursor or size.
+        """
+        if cursor < 0 or max_bytes < 0:
+            raise ValueError(f"cursor and max_bytes must not be negative: {cursor}, {max_bytes}")
+        start = cursor
+        while True:
+            segment = self._segment_for(start)
+            if segment is None:
+                return OutputChunk(cursor=cursor, data=b"", next_cursor=cursor)
+            data = self._pread(segment, max(start - segment, 0), max_bytes)
+            if data is None:  # dropped between the listing and the opening
+                self._starts = []
+                continue
+            start = max(start, segment)
+            if data or max_bytes == 0:
+                return OutputChunk(cursor=cursor, data=data, next_cursor=start + len(data), dropped=start - cursor)
+            following = self._next_start(segment)
+            if following is None:
+                return OutputChunk(cursor=cursor, data=b"", next_cursor=cursor)
+            # A segment that has a successor is final; it may have grown since the empty read.
+            if not self._pread(segment, start - segment, 1):
+                start = following
+
+    def end(self) -> int:
+        """Cursor behind the last stored byte."""
+        starts = self._list()
+        if not starts:
+            return 0
+        try:
+            return starts[-1] + Path(self._path(starts[-1])).stat().st_size
+        except FileNotFoundError:
+            return starts[-1]
+
+    def _segment_for(self, cursor: int) -> int | None:
+        """The segment that holds a cursor, else the oldest behind it."""
+        starts = self._starts or self._list()
+        index = bisect.bisect_right(starts, cursor) - 1
+        if index >= 0:
+            return starts[index]
+        return starts[0] if starts else None
+
+    def _next_start(self, segment: int) -> int | None:
+        starts = self._starts
+        if not starts or starts[-1] <= segment:
+            starts = self._list()
+        index = bisect.bisect_right(starts, segment)
+        return starts[index] if index < len(starts) else None
+
+    def _list(self) -> list[int]:
+        try:
+            names = os.listdir(self._directory)
+        except FileNotFoundError:
+            names = []
+        prefix = len(SEGMENT_PREFIX)
+        self._starts = sorted(int(name[prefix:]) for name in names if name.startswith(SEGMENT_PREFIX))
+        return self._starts
+
+    def _pread(self, segment: int, offset: int, count: int) -> bytes | None:
+        try:
+            descriptor = os.open(self._path(segment), os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        try:
+            return os.pread(descriptor, count, offset)
+        finally:
+            os.close(descriptor)
+
+    def _path(self, segment: int) -> str:
+        return f"{self._directory}/{SEGMENT_PREFIX}{segment}"

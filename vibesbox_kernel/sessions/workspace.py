@@ -1,0 +1,35 @@
+"""A private directory that a manager shares with its sessions: small files in, small files out."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+class Workspace:
+    """Files of mode 0600 in a runtime directory of mode 0700; names are plain file names."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.mkdir(mode=0o700, exist_ok=True)
+
+    def write(self, name: str, data: bytes) -> Path:
+        """Create or replace a file; returns its path."""
+        path = self._path(name)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with open(descriptor, "wb") as file:
+            file.write(data)
+        return path
+
+    def read(self, name: str) -> bytes:
+        """What a file holds; FileNotFoundError when there is none."""
+        return self._path(name).read_bytes()
+
+    def remove(self, name: str) -> None:
+        """Delete a file, if there is one."""
+        self._path(name).unlink(missing_ok=True)
+
+    def _path(self, name: str) -> Path:
+        if not name or "/" in name or name in (".", ".."):
+            raise ValueError(f"{name!r} is not a plain file name")
+        return self.path / name
