@@ -1,0 +1,53 @@
+"""Sizes and durations as people read and write them."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vibesbox_kernel.shell.human import format_bytes, format_duration, parse_duration
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        *[(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (9_949, "9.9 kB"), (9_960, "10 kB"), (999_499, "999 kB")],
+        *[(999_500, "1.0 MB"), (169_000_000, "169 MB"), (4_300_000_000, "4.3 GB"), (5 * 10**15, "5000 TB")],
+    ],
+)
+def test_a_size_has_few_digits(count, text):
+    assert format_bytes(count) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        *[(0, "0.0 s"), (-1, "0.0 s"), (9.94, "9.9 s"), (9.96, "10 s"), (59.4, "59 s"), (59.6, "1m 00s")],
+        *[(185, "3m 05s"), (3599.7, "1h 00m"), (7620, "2h 07m"), (86400 * 4 + 3600 * 11, "4d 11h")],
+    ],
+)
+def test_a_duration_has_its_two_largest_units(seconds, text):
+    assert format_duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90", 90), ("1.5", 1.5), (".5", 0.5), ("500ms", 0.5), ("2m", 120), ("1h", 3600), ("1h30m", 5400), ("2d", 172800)],
+)
+def test_a_duration_can_be_written_in_several_ways(text, seconds):
+    assert parse_duration(text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-1", "1 h", "1h30", "m", "1e3", "1,5", "inf", "nan", "1m2", "9" * 400])
+def test_anything_else_is_refused(text):
+    with pytest.raises(ValueError):
+        parse_duration(text)
+
+
+@given(st.text(max_size=12))
+def test_parsing_a_duration_raises_nothing_but_value_error(text):
+    with contextlib.suppress(ValueError):
+        assert parse_duration(text) >= 0

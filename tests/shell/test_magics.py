@@ -1,0 +1,187 @@
+"""The table of magics and the parser that every front door shares."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vibesbox_kernel.errors import MagicError
+from vibesbox_kernel.models import IoMode
+from vibesbox_kernel.shell.magic_args import (
+    InfoArgs,
+    KillArgs,
+    PsArgs,
+    SendArgs,
+    SessionOptions,
+    TailArgs,
+    VibesboxArgs,
+    WaitArgs,
+)
+from vibesbox_kernel.shell.magics import MAGICS, MagicCall, help_text, overview, parse_call, parse_magic
+from vibesbox_kernel.shell.words import iterate_words
+
+
+@pytest.mark.parametrize(
+    ("line", "args"),
+    [
+        ("%ps", PsArgs()),
+        ("  %ps -a -w --json  ", PsArgs(all=True, widget=True, json=True)),
+        ("%kill web 42", KillArgs(refs=("web", "42"))),
+        ("%kill web web", KillArgs(refs=("web",))),
+        ("%kill web -9", KillArgs(refs=("web",), force=True)),
+        ("%kill -s HUP web", KillArgs(refs=("web",), signal=1)),
+        ("%kill web -s sigterm", KillArgs(refs=("web",), signal=15)),
+        ("%kill -s40 web", KillArgs(refs=("web",), signal=40)),
+        ("%kill --all -9", KillArgs(all=True, force=True)),
+        ("%tail web", TailArgs("web")),
+        ("%tail -n 200 web -f", TailArgs("web", lines=200, follow=True)),
+        ("%tail web --save '/tmp/a b'", TailArgs("web", save="/tmp/a b")),
+        ("%wait web 12", WaitArgs(("web", "12"))),
+        ("%wait web -t 1h30m", WaitArgs(("web",), timeout=5400.0)),
+        ("%wait web -t 500ms", WaitArgs(("web",), timeout=0.5)),
+        ("%wait web -t 0", WaitArgs(("web",), timeout=0.0)),
+        ("%send web yes", SendArgs("web", "yes")),
+        ("%send web a  b", SendArgs("web", "a b")),
+        ("%send web 'a  b'", SendArgs("web", "a  b")),
+        ("%send web ''", SendArgs("web", "")),
+        ("%send web -- -x --eof", SendArgs("web", "-x --eof")),
+        ("%send web --eof", SendArgs("web", eof=True)),
+        ("%send --eof web bye", SendArgs("web", "bye", eof=True)),
+        ("%info web", InfoArgs("web")),
+        ("%vibesbox", VibesboxArgs()),
+        ("%vibesbox version", VibesboxArgs("version")),
+        ("%%session", SessionOptions()),
+        ("%%session --bg --name=web --timeout 2m", SessionOptions(background=True, name="web", timeout=120.0)),
+        ("%%session --io pipe --cwd '~/a b'", SessionOptions(io=IoMode.PIPE, cwd="~/a b")),
+        ("%%session --env A=1 --env 'B=x y' --env C=", SessionOptions(env={"A": "1", "B": "x y", "C": ""})),
+        ("%%session --shell /bin/dash", SessionOptions(shell="/bin/dash")),
+        ("%session make -j2", SessionOptions(command="make -j2")),
+        ("%session --bg --name b make --bg", SessionOptions(background=True, name="b", command="make --bg")),
+        ("%session echo \"it's\"  'a  b", SessionOptions(command="echo \"it's\"  'a  b")),
+        ("%session -- -x", SessionOptions(command="-x")),
+        ("%session --env A='x y' echo $A", SessionOptions(env={"A": "x y"}, command="echo $A")),
+    ],
+)
+def test_a_magic_line_is_understood(line, args):
+    assert parse_magic(line).args == args
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("%pss", "no magic %pss; did you mean %ps?"),
+        ("%sesion make", "did you mean %session?"),
+        ("%%sesion", "did you mean %%session?"),
+        ("%frobnicate", "known: %ps, %kill"),
+        ("%", "known: %ps, %kill"),
+        ("echo", "must begin with %"),
+        ("%%ps", "%%ps takes no cell; did you mean %ps?"),
+        ("%ps --jsn", "%ps has no option --jsn; did you mean --json?"),
+        ("%ps x", "'x' is one argument too many"),
+        ("%kill", "name a session"),
+        ("%kill --all web", "--all leaves no room"),
+        ("%kill -9 -s HUP web", "not allowed with"),
+        ("%kill -s HUPP web", "'HUPP' is not a signal"),
+        ("%kill -s 0 web", "'0' is not a signal"),
+        ("%kill -s 65 web", "'65' is not a signal"),
+        ("%kill -TERM web", "did you mean -s TERM?"),
+        ("%kill web -s", "expected one argument"),
+        ("%tail", "required: REF"),
+        ("%tail web -n 0", "'0' is not a number of lines"),
+        ("%tail web -n -5", "-n"),
+        ("%tail web -n ten", "'ten' is not a number of lines"),
+        ("%tail web -f --save x", "do not go together"),
+        ("%tail web --sav x", "did you mean --save?"),
+        ("%wait web -t soon", "'soon' is not a duration"),
+        ("%wait web -t 1h30", "'1h30' is not a duration"),
+        ("%wait web -t -1", "-t"),
+        ("%send web", "give a TEXT to send, or --eof"),
+        ("%send web 'x", "a single quote is not closed"),
+        ("%send web x\\", "ends in a backslash"),
+        ("%session", "needs a command to run; did you mean %%session?"),
+        ("%session --bg", "needs a command"),
+        ("%session --bgg make", "did you mean --bg?"),
+        ("%%session --timeout 0", "more than 0 s"),
+        ("%%session --timeout forever", "'forever' is not a duration"),
+        ("%%session --io ptty", "did you mean pty?"),
+        ("%%session --env 1A=x", "is not NAME=VALUE"),
+        ("%%session --name ''", "--name"),
+        ("%%session --durable", "has no option --durable"),
+        ("%%session make", "'make' is one argument too many"),
+        ("%vibesbox doctor", "no sub-command 'doctor'"),
+        ("%vibesbox versoin", "did you mean version?"),
+    ],
+)
+def test_a_wrong_line_says_what_is_wrong_and_what_would_be_right(line, said):
+    with pytest.raises(MagicError) as caught:
+        parse_magic(line)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("line", ["%tail?", "%tail ?", "%tail -h", "%tail --help", "%tail web -n 5 -h"])
+def test_help_can_be_asked_for(line):
+    assert parse_magic(line) == MagicCall("tail", None)
+    assert parse_magic(line).wants_help
+
+
+def test_a_session_command_may_hold_a_question_mark_and_an_h():
+    assert parse_magic("%session ls -h a?").args == SessionOptions(command="ls -h a?")
+
+
+@pytest.mark.parametrize("name", MAGICS)
+def test_help_names_every_option(name):
+    text = help_text(name)
+    assert f"usage: {'%%' if MAGICS[name].cell else '%'}{name}" in text
+    for option in MAGICS[name].parser.option_names():
+        assert option in text
+    assert name in overview()
+
+
+def test_ipython_hands_over_name_and_rest():
+    assert parse_call("kill", "web -9").args == KillArgs(refs=("web",), force=True)
+    assert parse_call("session", "--bg", cell=True).args == SessionOptions(background=True)
+
+
+def test_what_was_parsed_can_not_be_changed():
+    options = parse_magic("%%session --env A=1").args
+    assert isinstance(options, SessionOptions)
+    with pytest.raises(TypeError):
+        options.env["A"] = "2"  # type: ignore[index]
+    with pytest.raises(AttributeError):
+        options.name = "x"  # type: ignore[misc]
+
+
+LINES = st.lists(
+    st.sampled_from([f"%{name}" for name in MAGICS] + [f"%%{name}" for name in MAGICS])
+    | st.sampled_from(sorted({option for magic in MAGICS.values() for option in magic.parser.option_names()}))
+    | st.sampled_from(
+        ["web", "42", "-1", "--", "-", "?", "'", '"', "\\", "=", "A=1", "2m", "pty", "--name=", "-n5", "-9s"]
+    )
+    | st.text(max_size=8),
+    max_size=6,
+).map(" ".join)
+
+
+@given(LINES)
+def test_a_line_is_understood_or_refused_and_nothing_else(line):
+    for text in (line, f"%{line}"):
+        with contextlib.suppress(MagicError):
+            assert parse_magic(text).name in MAGICS
+
+
+@given(st.text(alphabet="ab '\"\\\t\n-=", max_size=20))
+def test_words_are_split_as_shlex_does(line):
+    try:
+        expected = shlex.split(line)
+    except ValueError:
+        with pytest.raises(ValueError):
+            list(iterate_words(line))
+        return
+    words = list(iterate_words(line))
+    assert [word.text for word in words] == expected
+    assert not "".join(line[before.end : after.start] for before, after in pairwise(words)).strip()

@@ -1,0 +1,239 @@
+"""The magics carried out on a manager."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import cast
+
+import anyio
+import pytest
+
+from tests.shell.fake_manager import FakeManager
+from vibesbox_kernel.errors import MagicError, SessionNotFoundError, SurvivorsError
+from vibesbox_kernel.models import EndReason
+from vibesbox_kernel.sessions import SessionManager
+from vibesbox_kernel.shell.magics import parse_magic
+from vibesbox_kernel.shell.output_verbs import follow_output
+from vibesbox_kernel.shell.verb_result import VerbResult
+from vibesbox_kernel.shell.verbs import carry_out
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def manager() -> FakeManager:
+    return FakeManager()
+
+
+async def do(manager: FakeManager | SessionManager, line: str, *, directory: Path | None = None) -> VerbResult:
+    with anyio.fail_after(5):
+        return await carry_out(cast("SessionManager", manager), parse_magic(line), directory=directory)
+
+
+async def test_ps_lists_what_runs_and_what_ended_last(manager):
+    for pid in range(1, 9):
+        manager.end(manager.add(pid=pid), exit_code=0)
+    manager.add("python3 -m http.server", name="web", pid=99)
+    result = await do(manager, "%ps")
+    lines = result.text.splitlines()
+    assert len(lines) == 1 + 5 + 1 + 1
+    assert lines[-2].startswith("web")
+    assert lines[-1] == "3 more ended: %ps -a"
+    assert result.html is not None
+    assert "3 more ended" in result.html
+    assert len((await do(manager, "%ps -a")).text.splitlines()) == 1 + 9
+
+
+async def test_ps_gives_json(manager):
+    manager.add(name="web", pid=99)
+    result = await do(manager, "%ps --json")
+    assert json.loads(result.text) == result.data
+    assert isinstance(result.data, list)
+    assert [one["name"] for one in result.data if isinstance(one, dict)] == ["web"]
+
+
+async def test_kill_ends_several_and_says_how_each_ended(manager):
+    manager.add(name="web", pid=1)
+    manager.add(pid=2)
+    result = await do(manager, "%kill web 2")
+    assert result.text == "web (pid 1): killed (SIGKILL)\npid 2: killed (SIGKILL)\n"
+    assert not result.failed
+
+
+async def test_kill_passes_on_whether_to_ask_first(manager):
+    manager.add(name="web")
+    await do(manager, "%kill web")
+    manager.add(name="db", pid=2)
+    await do(manager, "%kill -9 db")
+    assert [force for _, _, force in manager.calls] == [False, True]
+
+
+async def test_kill_of_an_unknown_session_kills_none_of_the_others(manager):
+    manager.add(name="web", pid=1)
+    with pytest.raises(SessionNotFoundError) as caught:
+        await do(manager, "%kill web wob nobody")
+    assert "wob, nobody" in str(caught.value)
+    assert "web (pid 1)" in str(caught.value)
+    assert manager.calls == []
+
+
+async def test_kill_names_a_session_once_however_often_it_is_meant(manager):
+    manager.add(name="web", pid=1)
+    result = await do(manager, "%kill web 1")
+    assert len(result.text.splitlines()) == 1
+    assert len(manager.calls) == 1
+
+
+async def test_kill_says_what_was_over_already(manager):
+    manager.end(manager.add(name="web", pid=1), exit_code=3)
+    result = await do(manager, "%kill web")
+    assert result.text == "web (pid 1): was over already: exited (exit 3)\n"
+    assert not result.failed
+
+
+async def test_kill_all_means_all_that_run(manager):
+    manager.end(manager.add(pid=1), exit_code=0)
+    manager.add(pid=2)
+    manager.add(pid=3)
+    assert [line.split(":")[0] for line in (await do(manager, "%kill --all")).text.splitlines()] == ["pid 2", "pid 3"]
+    assert (await do(manager, "%kill --all")).text == "no session is running\n"
+
+
+async def test_kill_says_what_could_not_be_killed_and_ends_the_others(manager):
+    def terminate(session):
+        if session.info.name == "stuck":
+            raise SurvivorsError(session.info.session_id, {77: "uninterruptible sleep"})
+        manager.end(session, EndReason.KILLED, signal=9)
+
+    manager.on_terminate = terminate
+    manager.add(name="stuck", pid=1)
+    manager.add(name="web", pid=2)
+    result = await do(manager, "%kill --all")
+    assert result.failed
+    assert result.text.splitlines() == [
+        "stuck (pid 1): not gone; these processes are left: 77 (uninterruptible sleep)",
+        "web (pid 2): killed (SIGKILL)",
+    ]
+
+
+async def test_kill_s_sends_one_signal_and_ends_nothing(manager):
+    session = manager.add(name="web", pid=1)
+    result = await do(manager, "%kill -s HUP web")
+    assert result.text == "web (pid 1): was sent SIGHUP\n"
+    assert manager.calls == [("signal", session.info.session_id, 1)]
+    assert session.info.is_running
+
+
+async def test_a_signal_to_a_session_that_is_over_is_a_failure(manager):
+    manager.end(manager.add(name="web", pid=1), exit_code=0)
+    result = await do(manager, "%kill -s 40 web")
+    assert result.failed
+    assert "was over already" in result.text
+
+
+async def test_tail_shows_the_last_lines_as_they_look(manager):
+    session = manager.add(name="web")
+    manager.write(session, b"one\ntwo\n10%\r20%\r\x1b[Kdone\x07")
+    assert (await do(manager, "%tail web -n 2")).text == "two\ndone\n"
+    assert (await do(manager, "%tail web")).text == "one\ntwo\ndone\n"
+
+
+async def test_tail_of_no_output_is_nothing(manager):
+    manager.add(name="web")
+    assert (await do(manager, "%tail web")).text == ""
+
+
+async def test_a_tail_larger_than_a_page_can_bear_is_cut_and_says_so(manager):
+    session = manager.add(name="web")
+    manager.write(session, b"x" * 99 + b"\n" + b"y" * 99 + b"\n" * 20_000 + b"z" * 2_000_000)
+    result = await do(manager, "%tail web -n 30000")
+    assert len(result.text) < 600_000
+    assert result.text.startswith("[vibesbox: cut to 500 kB; %tail web --save FILE writes it all]\n")
+
+
+async def test_tail_saves_the_output_byte_for_byte(manager, tmp_path):
+    session = manager.add(name="web", pid=1)
+    output = bytes(range(256)) * 10_000
+    manager.write(session, output)
+    result = await do(manager, "%tail web --save 'the log'", directory=tmp_path)
+    assert (tmp_path / "the log").read_bytes() == output
+    assert result.text == f"web (pid 1): 2,560,000 bytes (2.6 MB) written to {tmp_path}/the log\n"
+
+
+async def test_tail_says_what_it_could_not_save_any_more(manager, tmp_path):
+    session = manager.add(name="web")
+    manager.write(session, b"x" * 3000)
+    session.oldest = 1000
+    result = await do(manager, f"%tail web --save {tmp_path}/log")
+    assert (tmp_path / "log").read_bytes() == b"x" * 2000
+    assert "1,000 bytes were not stored any more" in result.text
+
+
+async def test_tail_names_the_file_that_it_can_not_write(manager, tmp_path):
+    manager.add(name="web")
+    with pytest.raises(MagicError, match=r"can not write .*/missing/log: No such file"):
+        await do(manager, f"%tail web --save {tmp_path}/missing/log")
+
+
+async def test_following_shows_the_last_lines_then_what_comes_until_the_end(manager):
+    session = manager.add(name="web")
+    manager.write(session, b"old\nlast\n")
+    got: list[str] = []
+    with anyio.fail_after(5):
+        async for text in follow_output(cast("SessionManager", manager), "web", lines=1):
+            got.append(text)
+            if len(got) == 1:
+                manager.write(session, b"50%\r")
+                manager.write(session, b"60%\r\nend", eof=True)
+    assert "".join(got) == "last\n50%\r60%\nend"
+
+
+async def test_to_stop_following_leaves_the_session_alone(manager):
+    session = manager.add(name="web")
+    manager.write(session, b"x\n")
+    follow = follow_output(cast("SessionManager", manager), "web")
+    assert await anext(follow) == "x\n"
+    await follow.aclose()
+    assert manager.calls == []
+    assert session.info.is_running
+
+
+async def test_wait_says_how_each_ended_and_fails_when_one_goes_on(manager):
+    manager.end(manager.add(name="build", pid=1), exit_code=0)
+    assert (await do(manager, "%wait build")).text == "build (pid 1): exited (exit 0)\n"
+    manager.add(name="web", pid=2)
+    result = await do(manager, "%wait build web -t 1.5")
+    assert result.failed
+    assert result.text.splitlines()[1] == "web (pid 2): still running after 1.5 s; it goes on"
+
+
+async def test_send_types_a_line_and_never_repeats_it(manager):
+    session = manager.add(name="web", pid=1)
+    result = await do(manager, "%send web 's€cret'")
+    assert manager.calls == [("input", session.info.session_id, ("s€cret\n", False))]
+    assert result.text == "web (pid 1): sent 9 bytes\n"
+    result = await do(manager, "%send web --eof")
+    assert manager.calls[1] == ("input", session.info.session_id, ("", True))
+    assert result.text == "web (pid 1): ended the input\n"
+
+
+async def test_info_says_everything_known(manager):
+    session = manager.add("cd /srv\nmake <all>", name="web", pid=1, exit_code=0, leftovers=(5, 6), rss=1_500_000)
+    result = await do(manager, "%info web")
+    for fact in ("web", session.info.session_id, "running (exit 0)", "pid 5, pid 6", "1.5 MB", "make <all>", "/tmp"):
+        assert fact in result.text
+    assert result.html is not None
+    assert "make &lt;all&gt;" in result.html
+    assert isinstance(result.data, dict)
+
+
+async def test_help_and_the_overview_need_no_session(manager):
+    assert "usage: %tail" in (await do(manager, "%tail?")).text
+    assert "%%session" in (await do(manager, "%vibesbox")).text
+    assert (await do(manager, "%vibesbox version")).text.startswith("Vibesbox ")
+
+
+async def test_a_session_command_is_the_front_door_s_to_run(manager):
+    with pytest.raises(MagicError):
+        await do(manager, "%session make")

@@ -1,0 +1,146 @@
+"""What each magic was asked to do: one frozen value per magic, and how the texts of its options are read."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import signal as signals
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from vibesbox_kernel.models import IoMode
+from vibesbox_kernel.shell.human import parse_duration
+
+MAX_SIGNAL = 64
+_ENV = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class PsArgs:
+    """``%ps``: which sessions to list, and how to show them."""
+
+    all: bool = False
+    widget: bool = False
+    json: bool = False
+
+
+@dataclass(frozen=True)
+class KillArgs:
+    """``%kill``: what to end, or the one signal to send."""
+
+    refs: tuple[str, ...] = ()
+    force: bool = False
+    signal: int | None = None
+    all: bool = False
+
+
+@dataclass(frozen=True)
+class TailArgs:
+    """``%tail``: whose output, how much of it, and where to."""
+
+    ref: str
+    lines: int = 10
+    follow: bool = False
+    save: str | None = None
+
+
+@dataclass(frozen=True)
+class WaitArgs:
+    """``%wait``: for whom, and at most how many seconds (None: as long as it takes)."""
+
+    refs: tuple[str, ...]
+    timeout: float | None = None
+
+
+@dataclass(frozen=True)
+class SendArgs:
+    """``%send``: the text to type into a session (without its newline), or None, and whether input ends after it."""
+
+    ref: str
+    text: str | None = None
+    eof: bool = False
+
+
+@dataclass(frozen=True)
+class InfoArgs:
+    """``%info``: about whom."""
+
+    ref: str
+
+
+@dataclass(frozen=True)
+class SessionOptions:
+    """The options of ``%%session`` and ``%session``; None leaves the choice to the front door.
+
+    Attributes:
+        cwd: As the user wrote it: relative to the shell's directory, perhaps with a leading ``~``.
+        command: Only for the one-line form: the rest of the line, exactly as it stands there.
+    """
+
+    background: bool = False
+    name: str | None = None
+    timeout: float | None = None
+    io: IoMode | None = None
+    cwd: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    shell: str | None = None
+    command: str | None = None
+
+
+@dataclass(frozen=True)
+class VibesboxArgs:
+    """``%vibesbox``: which sub-command, or None for the list of magics."""
+
+    subcommand: str | None = None
+
+
+MagicArgs = PsArgs | KillArgs | TailArgs | WaitArgs | SendArgs | InfoArgs | SessionOptions | VibesboxArgs
+
+
+def duration(text: str) -> float:
+    """An option's value that is a duration of 0 s or more."""
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def time_limit(text: str) -> float:
+    """An option's value that is a duration above 0 s."""
+    seconds = duration(text)
+    if seconds <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time at all; give more than 0 s")
+    return seconds
+
+
+def line_count(text: str) -> int:
+    """An option's value that counts lines, 1 or more."""
+    if not text.isascii() or not text.isdigit() or not 0 < len(text) <= 9 or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of lines; give 1 or more")
+    return int(text)
+
+
+def signal_number(text: str) -> int:
+    """A signal by name (with or without ``SIG``, in any case) or by number, 1 to 64."""
+    if text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= MAX_SIGNAL:
+        return int(text)
+    name = text.upper() if text.upper().startswith("SIG") else f"SIG{text.upper()}"
+    try:
+        return signals.Signals[name].value
+    except KeyError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a signal; give a name such as HUP, or 1 to 64") from None
+
+
+def environment_pair(text: str) -> tuple[str, str]:
+    """``NAME=VALUE``, where the value may be empty and hold anything."""
+    match = _ENV.fullmatch(text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE with a name of letters, digits and _")
+    return match.group(1), match.group(2)
+
+
+def not_empty(text: str) -> str:
+    """A value that must say something."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty")
+    return text

@@ -1,0 +1,197 @@
+"""The table of magics, and the parser that every front door shares.
+
+Adding a magic is adding one entry to ``MAGICS`` and what it takes to ``magic_args`` and ``magic_options``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+from vibesbox_kernel.errors import MagicError
+from vibesbox_kernel.shell import magic_options as options
+from vibesbox_kernel.shell.magic_args import InfoArgs, MagicArgs, PsArgs, VibesboxArgs
+from vibesbox_kernel.shell.magic_parser import HELP_OPTIONS, MagicParser, nearest
+from vibesbox_kernel.shell.words import iterate_words
+
+_LINE = re.compile(r"\s*(%%?)([^\s?%]*)(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Magic:
+    """One magic: its name without ``%``, one line on what it does, and how its arguments are read.
+
+    Attributes:
+        cell: Whether it may also stand as ``%%name`` over a cell.
+        options_end: Whether its options end at the first other word, and the rest of the line is one command.
+    """
+
+    name: str
+    summary: str
+    add_arguments: Callable[[MagicParser], None]
+    build: Callable[[Mapping[str, Any]], MagicArgs]
+    cell: bool = False
+    options_end: bool = False
+
+    @cached_property
+    def parser(self) -> MagicParser:
+        """The parser of its arguments, built when it is first needed."""
+        parser = MagicParser(f"{'%%' if self.cell else '%'}{self.name}", self.summary)
+        self.add_arguments(parser)
+        return parser
+
+
+@dataclass(frozen=True)
+class MagicCall:
+    """A magic line that was understood.
+
+    Attributes:
+        name: The magic's name without ``%``.
+        args: What was asked for; None when only help was.
+        cell: Whether it was written with ``%%``.
+    """
+
+    name: str
+    args: MagicArgs | None
+    cell: bool = False
+
+    @property
+    def wants_help(self) -> bool:
+        """Whether the line was ``%magic?`` or had ``-h``."""
+        return self.args is None
+
+
+def parse_magic(line: str) -> MagicCall:
+    """Parse one line that begins with ``%`` or ``%%`` (blanks around it are allowed).
+
+    Raises:
+        MagicError: No such magic or option, or a value that can not be; nothing was run.
+    """
+    match = _LINE.fullmatch(line.rstrip())
+    if match is None:
+        raise MagicError(f"{line.strip()[:40]!r} is not a magic line; it must begin with %")
+    percents, name, rest = match.groups()
+    return parse_call(name, rest, cell=percents == "%%")
+
+
+def parse_call(name: str, rest: str, *, cell: bool = False) -> MagicCall:
+    """Parse the arguments of a magic whose name is already known, as IPython hands them over.
+
+    Args:
+        name: The magic's name without ``%``.
+        rest: The rest of its line.
+        cell: Whether it stood with ``%%`` over a cell.
+
+    Raises:
+        MagicError: As ``parse_magic``.
+    """
+    magic = find_magic(name, cell=cell)
+    shown = f"{'%%' if cell else '%'}{name}"
+    if rest.strip() == "?":
+        return MagicCall(name, None, cell)
+    if cell and not magic.cell:
+        raise MagicError(f"{shown} takes no cell", magic=shown, suggestion=f"%{name}")
+    words, command = _split(magic, rest, cell=cell, shown=shown)
+    if _asks_for_help(words):
+        return MagicCall(name, None, cell)
+    values = vars(magic.parser.parse(words))
+    values.pop("help")
+    if magic.options_end and not cell:
+        if not command:
+            raise MagicError(f"{shown} needs a command to run", magic=shown, suggestion=f"%{shown}")
+        values["command"] = command
+    return MagicCall(name, magic.build(values), cell)
+
+
+def find_magic(name: str, *, cell: bool = False) -> Magic:
+    """The magic of this name (without ``%``).
+
+    Raises:
+        MagicError: There is none; the message names the nearest.
+    """
+    magic = MAGICS.get(name)
+    if magic is not None:
+        return magic
+    percents = "%%" if cell else "%"
+    near = nearest(name, MAGICS)
+    known = "" if near else f"; known: {', '.join(f'%{one}' for one in MAGICS)}"
+    suggestion = None if near is None else f"{'%%' if cell and MAGICS[near].cell else '%'}{near}"
+    raise MagicError(f"no magic {percents}{name[:40]}{known}", magic=f"{percents}{name}", suggestion=suggestion)
+
+
+def help_text(name: str) -> str:
+    """How a magic is written and what it does, ready to print.
+
+    Raises:
+        MagicError: There is no such magic.
+    """
+    return find_magic(name).parser.format_help()
+
+
+def overview() -> str:
+    """One line for each magic."""
+    width = max(len(magic.parser.prog) for magic in MAGICS.values())
+    lines = (f"{magic.parser.prog:<{width}}  {magic.summary}" for magic in MAGICS.values())
+    return "\n".join([*lines, "%magic? or %magic -h says more about one of them"]) + "\n"
+
+
+def _split(magic: Magic, rest: str, *, cell: bool, shown: str) -> tuple[list[str], str | None]:
+    """The words to parse, and for a one-line command the rest of the line as it stands."""
+    try:
+        if magic.options_end and not cell:
+            start = _command_start(magic.parser, rest)
+            return [word for word in _words(rest[:start]) if word != "--"], rest[start:].strip()
+        return _words(rest), None
+    except ValueError as error:
+        raise MagicError(f"{shown}: {error}", magic=shown) from error
+
+
+def _words(text: str) -> list[str]:
+    return [word.text for word in iterate_words(text)]
+
+
+def _command_start(parser: MagicParser, rest: str) -> int:
+    """Where the first word stands that is neither an option nor the value of one."""
+    value_follows = False
+    for word in iterate_words(rest):
+        if not value_follows and not word.text.startswith("-"):
+            return word.start
+        if not value_follows and word.text == "--":
+            return word.end
+        value_follows = not value_follows and parser.wants_value(word.text) is True
+    return len(rest)
+
+
+def _asks_for_help(words: Sequence[str]) -> bool:
+    before_dashes = words[: words.index("--")] if "--" in words else words
+    return any(word in HELP_OPTIONS for word in before_dashes)
+
+
+_TABLE = (
+    Magic("ps", "the sessions and how they are", options.add_ps, lambda values: PsArgs(**values)),
+    Magic("kill", "end sessions, every process of them", options.add_kill, options.build_kill),
+    Magic("tail", "the last lines of a session's output", options.add_tail, options.build_tail),
+    Magic("wait", "until sessions are over", options.add_wait, options.build_wait),
+    Magic("send", "type into a session", options.add_send, options.build_send),
+    Magic("info", "everything known of one session", options.add_info, lambda values: InfoArgs(**values)),
+    Magic(
+        "session",
+        "run this cell as a session of its own kind",
+        options.add_session,
+        options.build_session,
+        cell=True,
+        options_end=True,
+    ),
+    Magic(
+        "vibesbox",
+        "the magics, and which Vibesbox this is",
+        options.add_vibesbox,
+        lambda values: VibesboxArgs(**values),
+    ),
+)
+
+MAGICS: Mapping[str, Magic] = MappingProxyType({magic.name: magic for magic in _TABLE})

@@ -1,0 +1,188 @@
+"""The table of sessions as aligned text and as static HTML."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from html import escape
+
+from vibesbox_kernel.models import EndReason, SessionInfo, SessionStatus
+from vibesbox_kernel.shell.human import format_bytes, format_duration
+
+HEADINGS = ("name", "pid", "status", "exit", "elapsed", "CPU", "memory", "output", "command")
+CAPTION = "Sessions"
+NO_SESSIONS = "no sessions"
+_NAME_COLUMNS = 24
+_LONGEST_COMMAND = 1000
+_RIGHT_ALIGNED = frozenset({"pid", "elapsed", "CPU", "memory", "output"})
+_GAP = "  "
+
+
+@dataclass(frozen=True)
+class SessionRow:
+    """What the table says of one session, in words."""
+
+    name: str
+    pid: str
+    status: str
+    exit: str
+    elapsed: str
+    cpu: str
+    memory: str
+    output: str
+    command: str
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The words in the order of ``HEADINGS``."""
+        return (
+            self.name,
+            self.pid,
+            self.status,
+            self.exit,
+            self.elapsed,
+            self.cpu,
+            self.memory,
+            self.output,
+            self.command,
+        )
+
+
+def session_row(info: SessionInfo, now: datetime) -> SessionRow:
+    """Put one session into words."""
+    over = info.ended_at is not None
+    return SessionRow(
+        name=_one_line(info.name or ""),
+        pid=str(info.pid or ""),
+        status=status_word(info),
+        exit=exit_word(info),
+        elapsed=format_duration(info.elapsed(now).total_seconds()),
+        cpu="" if info.cpu is None else format_duration(info.cpu),
+        memory="" if info.rss is None or over else format_bytes(info.rss),
+        output=format_bytes(info.output_bytes),
+        command=command_line(info.command),
+    )
+
+
+def status_word(info: SessionInfo) -> str:
+    """How a session stands: ``running``, or how it ended."""
+    if info.status is SessionStatus.RUNNING:
+        return "waits for input" if info.waiting_for_input else "running"
+    if info.end_reason in (EndReason.TERMINATED, EndReason.KILLED):
+        return "killed"  # to whoever did it both are one; the exit status tells them apart
+    return str(info.end_reason or info.status)
+
+
+def exit_word(info: SessionInfo) -> str:
+    """The exit code, the signal's name, or nothing as long as there is neither."""
+    status = info.exit_status
+    if status is None:
+        return ""
+    return str(status) if status.code is None else str(status.code)
+
+
+def how_it_ended(info: SessionInfo) -> str:
+    """Both in a few words: ``killed (SIGKILL)``, ``exited (exit 3)``, ``running``."""
+    status = info.exit_status
+    return status_word(info) if status is None else f"{status_word(info)} ({status})"
+
+
+def command_line(command: str) -> str:
+    """A command on one line: its first that says something, and ``…`` if there are more."""
+    lines = [line for line in command.splitlines() if line.strip()]
+    first = _one_line(lines[0]) if lines else ""
+    return f"{first} …" if len(lines) > 1 else first
+
+
+def text_table(sessions: Iterable[SessionInfo], *, now: datetime, width: int) -> str:
+    """The table in a fixed-width font; every line fits into the width and none wraps.
+
+    Args:
+        sessions: The rows, in this order.
+        now: The time at which elapsed times are taken.
+        width: Columns of the terminal or output.
+    """
+    rows = [session_row(info, now).cells for info in sessions]
+    if not rows:
+        return f"{NO_SESSIONS}\n"
+    rows = [(_cut(row[0], _NAME_COLUMNS), *row[1:]) for row in rows]
+    table = [HEADINGS, *rows]
+    widths = [max(columns(row[number]) for row in table) for number in range(len(HEADINGS))]
+    right = [heading in _RIGHT_ALIGNED for heading in HEADINGS]
+    return "".join(f"{_cut(_line(row, widths, right), width)}\n" for row in table)
+
+
+def html_table(sessions: Iterable[SessionInfo], *, now: datetime, caption: str = CAPTION) -> str:
+    """The table as HTML that needs no script and no style sheet, for pages and front-ends without widgets."""
+    head = "".join(f'<th scope="col" style="{_alignment(name)}">{escape(name)}</th>' for name in HEADINGS)
+    body = "".join(_html_row(info, now) for info in sessions)
+    body = body or f'<tr><td colspan="{len(HEADINGS)}" style="text-align:left">{NO_SESSIONS}</td></tr>'
+    return (
+        f'<table class="vibesbox-sessions"><caption>{escape(caption)}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    )
+
+
+def columns(text: str) -> int:
+    """How many columns a text takes in a fixed-width font."""
+    if text.isascii():
+        return len(text)
+    return sum(_char_columns(char) for char in text)
+
+
+def _char_columns(char: str) -> int:
+    if unicodedata.combining(char) or unicodedata.category(char) in ("Cf", "Me", "Mn"):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in ("W", "F") else 1
+
+
+def _html_row(info: SessionInfo, now: datetime) -> str:
+    row = session_row(info, now)
+    cells = []
+    for heading, text in zip(HEADINGS, row.cells, strict=True):
+        title, shown = "", escape(text)
+        if heading == "name":
+            cells.append(f'<th scope="row" style="{_alignment(heading)}">{shown}</th>')
+            continue
+        if heading == "command":
+            title, shown = (
+                f' title="{escape(info.command[:_LONGEST_COMMAND])}"',
+                f"<code>{escape(_cut(text, 80))}</code>",
+            )
+        cells.append(f'<td style="{_alignment(heading)}"{title}>{shown}</td>')
+    return f"<tr>{''.join(cells)}</tr>"
+
+
+def _alignment(heading: str) -> str:
+    return "text-align:right" if heading in _RIGHT_ALIGNED else "text-align:left"
+
+
+def _line(row: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
+    padded = (_pad(text, width, right=is_right) for text, width, is_right in zip(row, widths, right, strict=True))
+    return _GAP.join(padded).rstrip()
+
+
+def _pad(text: str, width: int, *, right: bool) -> str:
+    blanks = " " * (width - columns(text))
+    return blanks + text if right else text + blanks
+
+
+def _cut(text: str, width: int) -> str:
+    """The text if it fits, else its beginning and ``…``."""
+    if columns(text) <= width:
+        return text
+    taken, kept = 0, []
+    for char in text:
+        taken += _char_columns(char)
+        if taken > width - 1:
+            break
+        kept.append(char)
+    return f"{''.join(kept).rstrip()}…" if width > 0 else ""
+
+
+def _one_line(text: str) -> str:
+    """Blanks of any kind become one, what does not print is shown as ``?``."""
+    text = " ".join(text[:_LONGEST_COMMAND].split())
+    return text if text.isprintable() else "".join(char if char.isprintable() else "?" for char in text)
