@@ -6,13 +6,14 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.leaks import Mark, Watch, end, left_after_deadline
 from tests.lifeline import BlockingLifeline, Lifeline
+from vibesbox_kernel.sessions import SessionManager
 
 _RUN = pytest.StashKey[tuple[pytest.MonkeyPatch, Path, Mark]]()
 _FAILED = pytest.StashKey[bool]()
@@ -127,6 +128,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def anyio_backend() -> str:
     """Vibesbox is written for asyncio."""
     return "asyncio"
+
+
+@pytest.fixture
+async def manager() -> AsyncIterator[SessionManager]:
+    """A manager with a broker of its own; everything of it is gone after the test."""
+    async with SessionManager() as one:
+        yield one
 
 
 @pytest.fixture

@@ -6,10 +6,12 @@ import logging
 import os
 import socket
 import struct
+import time
 from collections.abc import Callable
 from typing import Any
 
 from vibesbox_kernel.broker.loop import Loop
+from vibesbox_kernel.broker.session import Session
 from vibesbox_kernel.broker.wire import FrameDecoder, FrameError, Message, encode
 
 logger = logging.getLogger(__name__)
@@ -63,6 +65,14 @@ class Client:
             self._missed_events = True
             return
         self._send(event)
+
+    def tell(self, kind: str, session: Session, *, others: int = 0) -> None:
+        """What happened to a session, and how it stands.
+
+        Args:
+            others: For a leader that has stopped: live processes of its session besides it.
+        """
+        self.publish({"event": kind, "at": time.time(), "session": session.record(), "others": others})
 
     def close(self) -> None:
         """End the connection and with it the lease."""

@@ -142,8 +142,11 @@ def _record_lost(state_directory: str) -> None:
 
 
 def _log_to(path: str) -> None:
+    """Log to a file, and hold a lock on it: nobody tidies up a directory whose broker lives."""
+    log = open(path, "a", buffering=1)
+    fcntl.flock(log, fcntl.LOCK_SH)
     logging.basicConfig(
-        filename=path, level=logging.INFO, format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"
+        stream=log, level=logging.INFO, format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"
     )
 
 

@@ -88,7 +88,7 @@ class Supervisor:
         os.makedirs(directory, 0o700)
         try:
             launched = launch(order, tag=tag)
-        except BaseException:
+        except Exception:
             shutil.rmtree(directory, ignore_errors=True)
             raise
         session = Session(

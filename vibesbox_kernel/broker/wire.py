@@ -3,7 +3,7 @@
 A frame is four bytes of length (big endian) and that many bytes of UTF-8 JSON, one object. A client
 sends requests ``{"id": 7, "op": "start", …}``; the broker answers each once, with
 ``{"id": 7, "ok": {…}}`` or ``{"id": 7, "error": {"kind": …, "message": …, …}}``, and sends events
-``{"event": "exited", "session": {…}}`` in between. Bytes travel as base64 text.
+``{"event": "exited", "at": …, "session": {…}}`` in between. Bytes travel as base64 text.
 
 What a session has become is told by events alone, and the event comes before the answer to the
 request that caused it: an answer that also carried state could overtake, or be overtaken.

@@ -97,6 +97,7 @@ class Engine:
         finally:
             self._cancel_all()
             self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+            self.loop.run_until_complete(self.loop.shutdown_default_executor())
             self.loop.close()
 
     def _cancel_all(self) -> None:

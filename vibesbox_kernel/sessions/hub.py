@@ -20,6 +20,7 @@ from vibesbox_kernel.sessions.engine import Engine
 from vibesbox_kernel.sessions.link import BrokerLink
 from vibesbox_kernel.sessions.mirror import Entry, Mirror
 from vibesbox_kernel.sessions.places import Places, make_places, new_instance
+from vibesbox_kernel.sessions.retention import remove_old
 from vibesbox_kernel.sessions.subscription import Subscription
 from vibesbox_kernel.sessions.workspace import Workspace
 
@@ -49,6 +50,7 @@ class Hub:
         self._opening = asyncio.Lock()
         self._commands: dict[str, str] = {}
         self._subscriptions: list[Subscription] = []
+        self._tidied = False
 
     @cached_property
     def engine(self) -> Engine:
@@ -88,7 +90,14 @@ class Hub:
         async with self._opening:
             if self._link is None or not self._link.is_open:
                 self._link = await BrokerLink.open(self.places, self._on_message, self._on_lost)
+                self._start_tidying()
             return self._link
+
+    def _start_tidying(self) -> None:
+        if not self._tidied:
+            self._tidied = True
+            tidying = asyncio.to_thread(remove_old, self.places.state.parent, now=time.time())
+            self.engine.start(tidying, name="vibesbox-tidy")
 
     async def disconnect(self) -> None:
         """End the lease: the broker ends what still runs, and leaves. Returns when it has left."""

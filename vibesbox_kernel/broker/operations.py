@@ -1,0 +1,201 @@
+"""What a client may ask for, operation by operation."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+from vibesbox_kernel.broker import request as read
+from vibesbox_kernel.broker.client import Client
+from vibesbox_kernel.broker.ending import GRACE_SECONDS, Survivors
+from vibesbox_kernel.broker.launch import resize
+from vibesbox_kernel.broker.request import RefusedError
+from vibesbox_kernel.broker.session import Session
+from vibesbox_kernel.broker.spool import LIMIT_BYTES
+from vibesbox_kernel.broker.supervisor import Supervisor
+from vibesbox_kernel.broker.wire import PROTOCOL, Message
+
+MAX_CONTROL_BYTES = 4096
+"""What an empty pipe takes at once, so that the write can not block."""
+
+Result = dict[str, Any]
+
+
+class Operations:
+    """Carries out requests on the sessions."""
+
+    def __init__(self, supervisor: Supervisor, *, umask: int) -> None:
+        self._supervisor = supervisor
+        self._umask = umask
+        self._known: dict[str, Callable[[Client, Message], Result | None]] = {
+            "hello": self._hello,
+            "start": self._start,
+            "begin": self._begin,
+            "discard": self._discard,
+            "settle": self._settle,
+            "resume": self._resume,
+            "feed": self._feed,
+            "signal": self._signal,
+            "interrupt": self._interrupt,
+            "resize": self._resize,
+            "end": self._end,
+            "usage": self._usage,
+        }
+
+    def carry_out(self, client: Client, request: Message) -> Result | None:
+        """Do what is asked; None when the answer comes later.
+
+        Raises:
+            RefusedError: It can not be done; nothing was.
+            LaunchFailedError: A leader could not be started; nothing of it is left.
+        """
+        name = request.get("op")
+        if not isinstance(name, str) or name not in self._known:
+            raise RefusedError("request", f"no such operation: {name!r}")
+        return self._known[name](client, request)
+
+    def _hello(self, client: Client, request: Message) -> Result:
+        if request.get("protocol") != PROTOCOL:
+            raise RefusedError("protocol", f"this broker speaks protocol {PROTOCOL}")
+        for session in self._supervisor.sessions.values():
+            if session.listed:
+                client.tell("known", session)
+        return {"protocol": PROTOCOL, "pid": os.getpid()}
+
+    def _start(self, client: Client, request: Message) -> Result:
+        session_id = read.session_id(request)
+        prepared = read.flag(request, "prepared")
+        timeout = read.seconds_or_none(request, "timeout")
+        limit_bytes = LIMIT_BYTES
+        if request.get("limit_bytes") is not None:
+            limit_bytes = read.integer(request, "limit_bytes", 1, 1 << 50)
+        order = read.launch_order(request, prepared=prepared, umask=self._umask)
+        if session_id in self._supervisor.sessions:
+            raise RefusedError("request", f"session {session_id} exists")
+        session = self._supervisor.start(
+            session_id,
+            order,
+            owner=client,
+            label=read.text(request, "owner"),
+            command=read.command(request),
+            name=read.text_or_none(request, "name"),
+            listed=not prepared,
+            limit_bytes=limit_bytes,
+        )
+        self._limit_time(session, timeout)
+        return {"pid": session.pid}
+
+    def _begin(self, client: Client, request: Message) -> Result:
+        session = self._session(request)
+        control = read.packed(request, "control")
+        timeout = read.seconds_or_none(request, "timeout")
+        if session.listed or session.over or session.control < 0:
+            raise RefusedError("state", "is not a prepared session any more")
+        if len(control) > MAX_CONTROL_BYTES:
+            raise RefusedError("request", f"control must be at most {MAX_CONTROL_BYTES} bytes")
+        self._supervisor.begin(
+            session, command=read.command(request), name=read.text_or_none(request, "name"), control=control
+        )
+        self._limit_time(session, timeout)
+        return {"pid": session.pid}
+
+    def _discard(self, client: Client, request: Message) -> Result:
+        session = self._supervisor.sessions.get(read.session_id(request))
+        if session is not None and session.listed:
+            raise RefusedError("state", "has begun; end it instead")
+        if session is not None:
+            self._supervisor.discard(session)
+        return {}
+
+    def _settle(self, client: Client, request: Message) -> Result:
+        session = self._session(request)
+        code = read.integer(request, "code", 0, 255)
+        keep = read.flag(request, "keep")
+        if session.settled or not session.leader_alive:
+            raise RefusedError("state", "has handed over already, or its leader is gone")
+        self._supervisor.settle(session, code, keep=keep)
+        return {}
+
+    def _resume(self, client: Client, request: Message) -> Result:
+        self._supervisor.resume(self._running(request))
+        return {}
+
+    def _feed(self, client: Client, request: Message) -> Result:
+        session = self._running(request)
+        data, eof = read.packed(request, "data"), read.flag(request, "eof")
+        if session.input < 0 or session.close_input_after:
+            raise RefusedError("ended", "takes no input, or its input has ended")
+        if not self._supervisor.feed(session, data, eof=eof):
+            raise RefusedError("ended", "does not read the input that it has already; try again later")
+        return {}
+
+    def _signal(self, client: Client, request: Message) -> Result:
+        session = self._running(request)
+        number = read.integer(request, "signal", 1, 64)
+        if number not in signal.valid_signals():
+            raise RefusedError("request", f"signal must be a signal of this system, not {number}")
+        self._supervisor.signal(session, number)
+        return {}
+
+    def _interrupt(self, client: Client, request: Message) -> Result:
+        self._supervisor.interrupt(self._running(request))
+        return {}
+
+    def _resize(self, client: Client, request: Message) -> Result:
+        session = self._running(request)
+        rows = read.integer(request, "rows", 1, read.MAX_TERMINAL_SIDE)
+        columns = read.integer(request, "columns", 1, read.MAX_TERMINAL_SIDE)
+        if not session.is_pty or session.output < 0:
+            raise RefusedError("ended", "has no terminal")
+        resize(session.output, rows, columns)
+        return {}
+
+    def _end(self, client: Client, request: Message) -> None:
+        """End sessions at the same time; answered when the last is gone, or with what survived."""
+        force = read.flag(request, "force")
+        found = [self._supervisor.sessions.get(one) for one in read.session_ids(request)]
+        wanted = [session for session in found if session is not None and not session.over]
+        ended = [session.session_id for session in wanted]
+        survivors: dict[str, dict[str, str]] = {}
+        remaining = set(ended)
+
+        def done_with(session: Session) -> Callable[[Survivors], None]:
+            def done(left: Survivors) -> None:
+                remaining.discard(session.session_id)
+                if left:
+                    survivors[session.session_id] = {str(pid): why for pid, why in left.items()}
+                if not remaining:
+                    client.answer(request, {"ended": ended, "survivors": survivors})
+
+            return done
+
+        if not wanted:
+            client.answer(request, {"ended": [], "survivors": {}})
+        for session in wanted:
+            self._supervisor.end(
+                session,
+                reason="killed" if force else "terminated",
+                grace=0.0 if force else GRACE_SECONDS,
+                on_done=done_with(session),
+            )
+
+    def _usage(self, client: Client, request: Message) -> Result:
+        return {"usage": self._supervisor.usage()}
+
+    def _limit_time(self, session: Session, timeout: float | None) -> None:
+        if timeout is not None:
+            self._supervisor.limit_time(session, timeout, grace=GRACE_SECONDS)
+
+    def _session(self, request: Message) -> Session:
+        session = self._supervisor.sessions.get(read.session_id(request))
+        if session is None:
+            raise RefusedError("unknown", "is not known to the broker")
+        return session
+
+    def _running(self, request: Message) -> Session:
+        session = self._session(request)
+        if session.over:
+            raise RefusedError("ended", "is over")
+        return session
