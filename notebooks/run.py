@@ -17,6 +17,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 
 CELL_TIMEOUT_SECONDS = 120
+WIDGET = "application/vnd.jupyter.widget-view+json"
 _ESCAPE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[@-Z\\-_])")
 _OVERWRITTEN = re.compile(r"^.*\r(?=[^\n])", re.MULTILINE)
 
@@ -32,9 +33,10 @@ def _pieces(outputs: Sequence[NotebookNode]) -> Iterator[str]:
             yield plain(output.text)
         elif output.output_type == "error":
             yield plain("\n".join(output.traceback) or f"{output.ename}: {output.evalue}").rstrip("\n") + "\n"
-        else:
-            text = output.data.get("text/plain") or f"[{', '.join(output.data)}]"
-            yield plain(text).rstrip("\n") + "\n"
+        elif text := output.data.get("text/plain", "").rstrip("\n"):
+            yield plain(text) + "\n"
+        elif WIDGET not in output.data:  # of a widget, the text beside it is what can be shown here
+            yield f"[{', '.join(output.data)}]\n"
 
 
 def plain(text: str) -> str:

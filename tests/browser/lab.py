@@ -69,6 +69,19 @@ class Lab:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=path)
 
+    def menu(self, menu: str, entry: str) -> None:
+        """Choose an entry of the menu bar, by the texts that a person reads."""
+        self.page.locator(".lm-MenuBar-itemLabel", has_text=re.compile(f"^{menu}$")).click()
+        self.page.locator(".lm-Menu-itemLabel", has_text=re.compile(f"^{re.escape(entry)}")).first.click()
+
+    def confirm(self) -> None:
+        """Press the button that a dialog recommends."""
+        self.page.locator(".jp-Dialog button.jp-mod-accept").click()
+
+    def errors(self) -> list[str]:
+        """What the page has complained of so far."""
+        return [line for line in self.console if line.startswith(("error:", "uncaught:"))]
+
     def _opened(self, name: str) -> Notebook:
         notebook = Notebook(self, name)
         notebook.open()
@@ -105,6 +118,13 @@ class Notebook:
         for index in range(self.lab.js("(path) => vibesboxHarness.panel(path).content.widgets.length", self.path)):
             self.start(index)
             self.wait_finished(index, timeout)
+
+    def sources(self) -> list[str]:
+        """The source of every cell; empty for those that are not code."""
+        source = "one.model.type === 'code' ? one.model.sharedModel.getSource() : ''"
+        widgets = "vibesboxHarness.panel(path).content.widgets"
+        found: list[str] = self.lab.js(f"(path) => {widgets}.map((one) => {source})", self.path)
+        return found
 
     def start(self, index: int) -> None:
         """Start a cell, and do not wait for it."""

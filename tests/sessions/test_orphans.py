@@ -130,6 +130,28 @@ async def test_a_program_of_the_same_instance_finds_no_remains(lifeline):
             await lifeline.held()
             program.kill()
             async with SessionManager(instance="kernel-one") as manager:
+                assert list(manager.workspace.path.iterdir()) == []
                 assert (await manager.run("echo mine")).output == "mine\n"
                 await lifeline.released()
                 assert [info.command for info in manager.list_sessions()] == ["echo mine"]
+
+
+async def test_what_a_shell_wrote_for_its_program_goes_with_the_program(isolation, tmp_path):
+    """Ours: the state of a shell may hold secrets, and is kept only as long as somebody carries it on."""
+    script = tmp_path / "writes.py"
+    script.write_text(
+        "import time\n"
+        "from vibesbox_kernel.sessions import BlockingSessionManager\n"
+        "manager = BlockingSessionManager()\n"
+        "manager.run('true')\n"
+        "print(manager._manager.workspace.write('secret', b'x'), flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        secret = Path(process.stdout.readline().strip())
+        assert (secret.stat().st_mode & 0o777, secret.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+        process.kill()
+        with anyio.fail_after(10):
+            while secret.parent.exists():
+                await anyio.sleep(0.01)

@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import logging
 import os
+import shutil
 import signal
 import socket
 import time
@@ -17,7 +18,7 @@ import time
 from vibesbox_kernel.broker import records, system
 from vibesbox_kernel.broker.loop import Loop
 from vibesbox_kernel.broker.server import Server
-from vibesbox_kernel.broker.wire import LOG_NAME, SOCKET_NAME
+from vibesbox_kernel.broker.wire import LOG_NAME, SOCKET_NAME, WORKSPACE_PREFIX
 
 logger = logging.getLogger(__name__)
 
@@ -121,6 +122,7 @@ def _clean_up(run_directory: str, state_directory: str) -> None:
     if killed:
         logger.warning("the broker died; %d processes of its sessions were killed", len(killed))
     _record_lost(state_directory)
+    _remove_workspaces(run_directory)
 
 
 def _hangs_from_us(pid: int) -> bool:
@@ -141,9 +143,18 @@ def _record_lost(state_directory: str) -> None:
                 records.write_exit(entry.path, {"status": "over", "reason": "lost", "ended_at": time.time()})
 
 
+def _remove_workspaces(run_directory: str) -> None:
+    """Delete what dead clients left there: a shell's state may hold secrets."""
+    for entry in os.scandir(run_directory):
+        if entry.name.startswith(WORKSPACE_PREFIX):
+            owner = entry.name[len(WORKSPACE_PREFIX) :].partition("-")[0]
+            if not owner.isdigit() or not system.is_alive(int(owner)):
+                shutil.rmtree(entry.path, ignore_errors=True)
+
+
 def _log_to(path: str) -> None:
     """Log to a file, and hold a lock on it: nobody tidies up a directory whose broker lives."""
-    log = open(path, "a", buffering=1)
+    log = open(path, "a", buffering=1)  # noqa: SIM115 - open as long as the process is
     fcntl.flock(log, fcntl.LOCK_SH)
     logging.basicConfig(
         stream=log, level=logging.INFO, format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"

@@ -29,6 +29,9 @@ LOG_NAME = "broker.log"
 SEGMENT_PREFIX = "out."
 """A session's output lies in files of this prefix and the absolute cursor at which each starts."""
 
+WORKSPACE_PREFIX = "work-"
+"""Beside the socket, each client may have a directory of this prefix, its pid, a dash and a random word."""
+
 SESSION_MARKER = "VIBESBOX_SESSION"
 """Environment variable that names the session of a process; the second way to tell whose it is."""
 

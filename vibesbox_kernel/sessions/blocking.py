@@ -147,8 +147,7 @@ class BlockingSessionManager:
 
     def close(self) -> None:
         """``cleanup_all``, then end the background thread."""
-        self.cleanup_all()
-        self._manager.hub.close_subscriptions()
+        self._manager.engine.call(self._manager.aclose())
         self._manager.hub.close_engine()
 
     def __enter__(self) -> BlockingSessionManager:

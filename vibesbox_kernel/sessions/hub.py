@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import secrets
 import shutil
 import time
 import uuid
@@ -13,7 +15,7 @@ from functools import cached_property, wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
-from vibesbox_kernel.broker.wire import PROTOCOL, Message, SessionRecord
+from vibesbox_kernel.broker.wire import PROTOCOL, WORKSPACE_PREFIX, Message, SessionRecord
 from vibesbox_kernel.errors import BrokerError
 from vibesbox_kernel.models import EndReason, EventKind, SessionEvent
 from vibesbox_kernel.sessions.engine import Engine
@@ -65,7 +67,13 @@ class Hub:
     @cached_property
     def workspace(self) -> Workspace:
         """The directory that sessions and their manager share."""
-        return Workspace(self.places.runtime / "work")
+        return Workspace(self.places.runtime / f"{WORKSPACE_PREFIX}{os.getpid()}-{secrets.token_hex(4)}")
+
+    def remove_workspace(self) -> None:
+        """Delete that directory; another is made when it is needed again."""
+        workspace = self.__dict__.pop("workspace", None)
+        if workspace is not None:
+            shutil.rmtree(workspace.path, ignore_errors=True)
 
     def close_engine(self) -> None:
         """End the background thread, if this hub made it."""

@@ -409,6 +409,7 @@ class SessionManager(PreparedSessions):
     async def aclose(self) -> None:
         """``cleanup_all``, then end the background thread. Idempotent."""
         await self.cleanup_all()
+        self.hub.remove_workspace()
         self.hub.close_subscriptions()
         if not self.engine.is_current:
             self.hub.close_engine()
