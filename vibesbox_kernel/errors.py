@@ -11,6 +11,7 @@
     ├── NameTakenError               (ValueError)
     ├── SessionEndedError            (RuntimeError)       the session is over, or takes no input
     ├── SessionTimeoutError          (TimeoutError)       a wait ended first; the session goes on
+    ├── SessionFailedError           (RuntimeError)       a session that was waited for did not succeed
     ├── SurvivorsError               (RuntimeError)       processes outlived SIGKILL
     ├── BrokerError                  (ConnectionError)    the broker can not be reached or refused
     ├── MagicError                   (ValueError)         a magic line is wrong; nothing was run
@@ -124,7 +125,8 @@ class NameTakenError(VibesboxError, ValueError):
     def __init__(self, name: str, holder: str, pid: int | None) -> None:
         self.name = name
         self.holder = holder
-        super().__init__(f"the name {name!r} is taken by running session {holder[:8]} (pid {pid})")
+        known_as = f"running session {holder[:8]} (pid {pid})" if pid else f"a session {holder}"
+        super().__init__(f"the name {name!r} is taken by {known_as}")
 
 
 class SessionEndedError(VibesboxError, RuntimeError):
@@ -132,6 +134,7 @@ class SessionEndedError(VibesboxError, RuntimeError):
 
     def __init__(self, ref: object, why: str) -> None:
         self.ref = ref
+        self.why = why
         super().__init__(f"session {ref} {why}")
 
 
@@ -147,6 +150,22 @@ class SessionTimeoutError(VibesboxError, TimeoutError):
         self.ref = ref
         self.timeout = timeout
         super().__init__(f"session {ref} is still running after {timeout:g} s; it goes on")
+
+
+class SessionFailedError(VibesboxError, RuntimeError):
+    """A session that was run in the foreground has ended with something else than success.
+
+    Attributes:
+        ref: The session's id.
+        code: Its exit code, or None when a signal ended it or its end was lost.
+        signal: The signal that ended it, or None.
+    """
+
+    def __init__(self, ref: str, message: str, *, code: int | None = None, signal: int | None = None) -> None:
+        self.ref = ref
+        self.code = code
+        self.signal = signal
+        super().__init__(message)
 
 
 class SurvivorsError(VibesboxError, RuntimeError):

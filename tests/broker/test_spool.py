@@ -62,7 +62,7 @@ def test_what_a_full_disk_did_not_take_is_a_gap_of_exactly_that_size(writes, seg
     """Ours: a reader finds the loss in the names of the segments alone."""
     real_write = os.write
     with tempfile.TemporaryDirectory() as directory, pytest.MonkeyPatch.context() as patch:
-        spool = Spool(directory, segment_bytes=segment)
+        spool = Spool(directory, segment_bytes=segment, retry_seconds=0)
         kept, lost = b"", 0
         for data, full in writes:
 

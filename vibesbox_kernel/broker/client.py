@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import socket
-import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from vibesbox_kernel.broker.loop import Loop
 from vibesbox_kernel.broker.session import Session
-from vibesbox_kernel.broker.wire import FrameDecoder, FrameError, Message, encode
+from vibesbox_kernel.broker.wire import FrameDecoder, FrameError, Message, encode, peer_credentials
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +36,7 @@ class Client:
         on_request: Callable[[Client, Message], None],
         on_gone: Callable[[Client], None],
     ) -> None:
-        self.pid = peer_pid(connection)
+        self.pid = peer_credentials(connection)[0]
         self._loop = loop
         self._connection = connection
         self._on_request = on_request
@@ -45,6 +44,7 @@ class Client:
         self._decoder = FrameDecoder()
         self._unsent = bytearray()
         self._missed_events = False
+        self._put_out: set[Session] = set()
         self._gone = False
         self._watched = (True, False)  # for reading, for writing
         connection.setblocking(False)
@@ -59,20 +59,31 @@ class Client:
         """Say that a request was not carried out, and why."""
         self._send({"id": request.get("id"), "error": {"kind": kind, "message": message, **facts}})
 
-    def publish(self, event: Message) -> None:
-        """Tell an event; a client that does not read is told later that it missed some."""
-        if len(self._unsent) > MAX_UNSENT_BYTES:
-            self._missed_events = True
-            return
-        self._send(event)
-
-    def tell(self, kind: str, session: Session, *, others: int = 0) -> None:
+    def tell(self, kind: str, session: Session, *, keep: bool = False) -> None:
         """What happened to a session, and how it stands.
 
+        A client that does not read is told later that it missed some, and asks how they stand.
+
         Args:
-            others: For a leader that has stopped: live processes of its session besides it.
+            keep: Not to be left out: it is the answer to that question.
         """
-        self.publish({"event": kind, "at": time.time(), "session": session.record(), "others": others})
+        if len(self._unsent) > MAX_UNSENT_BYTES and not keep:
+            self._missed_events = True
+            return
+        self._put_out.discard(session)  # the record says how far its output has come
+        self._send({"event": kind, "at": time.time(), "session": session.record()})
+
+    def tell_output(self, sessions: Iterable[Session]) -> None:
+        """That sessions have put out something; for a client that is busy, merged until it reads."""
+        self._put_out.update(sessions)
+        if not self._unsent:
+            self._send_output()
+
+    def _send_output(self) -> None:
+        if self._put_out:
+            ends = {one.session_id: [one.spool.end, one.spool.dropped] for one in self._put_out}
+            self._put_out.clear()
+            self._send({"event": "output", "ends": ends})
 
     def close(self) -> None:
         """End the connection and with it the lease."""
@@ -137,6 +148,9 @@ class Client:
             self._unsent.clear()  # the peer is gone; reading will notice
             return
         del self._unsent[:sent]
+        if not self._unsent and self._put_out:
+            self._send_output()
+            return
         if self._missed_events and len(self._unsent) <= MAX_UNSENT_BYTES // 2:
             self._missed_events = False
             self._unsent += encode({"event": "missed"})
@@ -145,22 +159,3 @@ class Client:
         if wanted != self._watched:
             self._watched = wanted
             self._loop.watch_both(self._connection.fileno(), self._on_ready, read=wanted[0], write=wanted[1])
-
-
-def peer_pid(connection: socket.socket) -> int:
-    """The process at the other end.
-
-    Source: unix(7), SO_PEERCRED.
-    """
-    return _credentials(connection)[0]
-
-
-def peer_uid(connection: socket.socket) -> int:
-    """The user at the other end."""
-    return _credentials(connection)[1]
-
-
-def _credentials(connection: socket.socket) -> tuple[int, int, int]:
-    packed = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    pid, uid, gid = struct.unpack("3i", packed)
-    return pid, uid, gid

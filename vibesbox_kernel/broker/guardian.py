@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import logging
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -36,6 +37,7 @@ def run(run_directory: str, state_directory: str, lease: int) -> int:
         state_directory: Where the sessions' output and records go; exists, 0700.
         lease: Descriptor of the first client's connection.
     """
+    _close_all_but(lease)
     os.set_inheritable(lease, False)  # no session may hold the lease
     umask = os.umask(0o077)
     os.chdir("/")
@@ -44,7 +46,7 @@ def run(run_directory: str, state_directory: str, lease: int) -> int:
         signal.signal(number, signal.SIG_IGN)
     lock = _take_lock(run_directory)  # kept open by both: the id is taken while either lives
     if lock is None:
-        logger.error("another broker of this id does not leave; giving up")
+        logger.info("another broker of this id serves, or does not leave; giving up")
         return 1
     system.become_subreaper()
     broker = os.fork()
@@ -57,13 +59,23 @@ def run(run_directory: str, state_directory: str, lease: int) -> int:
     return 0
 
 
+def _close_all_but(lease: int) -> None:
+    """Let go of what libraries of the program that started us had open without close-on-exec."""
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2 and int(name) != lease:
+            with contextlib.suppress(OSError):  # the descriptor that listed them
+                os.close(int(name))
+
+
 def _serve(run_directory: str, state_directory: str, lease: int, umask: int) -> None:
     try:
         system.become_subreaper()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         loop = Loop()
         listener = _listen(f"{run_directory}/{SOCKET_NAME}")
-        Server(loop, listener, socket.socket(fileno=lease), state_directory, umask)
+        limit = _raise_descriptor_limit()
+        connection = socket.socket(fileno=lease)
+        Server(loop, listener, connection, state_directory, umask=umask, descriptor_limit=limit)
         loop.run()
     except BaseException:
         logger.exception("the broker failed; the guardian ends its sessions")
@@ -87,11 +99,28 @@ def _take_lock(run_directory: str) -> int | None:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline or _is_served(f"{run_directory}/{SOCKET_NAME}"):
                 return None
             time.sleep(0.01)  # the broker before us is ending its sessions
         else:
             return descriptor
+
+
+def _is_served(path: str) -> bool:
+    """Whether another broker of this id takes clients: ours shall go to that one."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(path)
+        except OSError:
+            return False
+    return True
+
+
+def _raise_descriptor_limit() -> int:
+    """Take all the descriptors we may have, three for each session; returns the limit that was set."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return soft
 
 
 def _wait_for(broker: int) -> None:

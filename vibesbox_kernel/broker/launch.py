@@ -6,6 +6,7 @@ takes them on for the moment of the spawn. A ``preexec_fn`` would cost four to t
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -32,6 +33,7 @@ class Launch:
     Attributes:
         io: ``pipe`` (stdout and stderr merged in one pipe) or ``pty`` (a controlling terminal).
         feed: Give a pipe session an open standard input; otherwise it reads end of file at once.
+        descriptor_limit: Its soft limit of open descriptors; the broker has raised its own.
         control: Give the child the read end of a control pipe as descriptor 250.
     """
 
@@ -44,6 +46,7 @@ class Launch:
     rows: int = 24
     columns: int = 100
     umask: int = 0o022
+    descriptor_limit: int = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,7 @@ def launch(order: Launch, *, tag: int) -> Launched:
     except OSError as error:
         descriptors.close(descriptors.ours)
         raise LaunchFailedError("system", order.argv[0], error) from error
-    except LaunchFailedError:
+    except BaseException:
         descriptors.close(descriptors.ours)
         raise
     finally:
@@ -154,6 +157,10 @@ def _launch(order: Launch, tag: int, descriptors: _Descriptors) -> Launched:
         actions.append((os.POSIX_SPAWN_DUP2, read_end, CONTROL_DESCRIPTOR))
     with _inherited(order, tag):
         pid = _spawn(order, actions)
+    # Not around the spawn: the C library refuses to hand over descriptors above the limit.
+    with contextlib.suppress(ProcessLookupError):
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (order.descriptor_limit, most))
     return Launched(pid=pid, output=output, input=feed, control=control)
 
 
@@ -176,7 +183,7 @@ def _spawn(order: Launch, actions: Sequence[_FileAction]) -> int:
 
 @contextmanager
 def _inherited(order: Launch, tag: int) -> Iterator[None]:
-    """Take on what the child shall inherit: its directory, its umask and its tag."""
+    """Take on what the child shall inherit: its directory, its umask, and its tag."""
     try:
         os.chdir(order.cwd)
     except OSError as error:

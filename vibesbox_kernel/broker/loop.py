@@ -15,6 +15,11 @@ logger = logging.getLogger(__name__)
 
 Callback = Callable[[], None]
 
+MAX_PATIENCE_SECONDS = 3600.0
+"""epoll_wait(2) counts milliseconds in an int; a time limit may be longer than that."""
+
+_MIN_PURGE = 256
+
 
 class Timer:
     """A call that is still to come; ``cancel`` makes it not come."""
@@ -23,6 +28,11 @@ class Timer:
 
     def __init__(self, callback: Callback) -> None:
         self._callback: Callback | None = callback
+
+    @property
+    def is_set(self) -> bool:
+        """Whether the call is still to come."""
+        return self._callback is not None
 
     def cancel(self) -> None:
         """Forget the call."""
@@ -41,6 +51,7 @@ class Loop:
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
         self._timers: list[tuple[float, int, Timer]] = []
+        self._purge_at = _MIN_PURGE
         self._order = itertools.count()
         self._running = True
         self._signals: dict[int, Callback] = {}
@@ -72,6 +83,8 @@ class Loop:
     def call_later(self, delay: float, callback: Callback) -> Timer:
         """Call once, ``delay`` seconds from now."""
         timer = Timer(callback)
+        if len(self._timers) >= self._purge_at:
+            self._forget_cancelled()
         heapq.heappush(self._timers, (time.monotonic() + delay, next(self._order), timer))
         return timer
 
@@ -99,10 +112,15 @@ class Loop:
         for number in seen & self._signals.keys():
             self._guarded(self._signals[number])
 
+    def _forget_cancelled(self) -> None:
+        self._timers = [entry for entry in self._timers if entry[2].is_set]
+        heapq.heapify(self._timers)
+        self._purge_at = max(_MIN_PURGE, 2 * len(self._timers))
+
     def _patience(self) -> float | None:
         if not self._timers:
             return None
-        return max(0.0, self._timers[0][0] - time.monotonic())
+        return min(MAX_PATIENCE_SECONDS, max(0.0, self._timers[0][0] - time.monotonic()))
 
     def _fire_timers(self) -> None:
         now = time.monotonic()

@@ -26,9 +26,10 @@ Result = dict[str, Any]
 class Operations:
     """Carries out requests on the sessions."""
 
-    def __init__(self, supervisor: Supervisor, *, umask: int) -> None:
+    def __init__(self, supervisor: Supervisor, *, umask: int, descriptor_limit: int) -> None:
         self._supervisor = supervisor
         self._umask = umask
+        self._descriptor_limit = descriptor_limit
         self._known: dict[str, Callable[[Client, Message], Result | None]] = {
             "hello": self._hello,
             "start": self._start,
@@ -60,8 +61,8 @@ class Operations:
         if request.get("protocol") != PROTOCOL:
             raise RefusedError("protocol", f"this broker speaks protocol {PROTOCOL}")
         for session in self._supervisor.sessions.values():
-            if session.listed:
-                client.tell("known", session)
+            if session.listed and session.owner is client:
+                client.tell("known", session, keep=True)
         return {"protocol": PROTOCOL, "pid": os.getpid()}
 
     def _start(self, client: Client, request: Message) -> Result:
@@ -71,7 +72,7 @@ class Operations:
         limit_bytes = LIMIT_BYTES
         if request.get("limit_bytes") is not None:
             limit_bytes = read.integer(request, "limit_bytes", 1, 1 << 50)
-        order = read.launch_order(request, prepared=prepared, umask=self._umask)
+        order = read.launch_order(request, prepared=prepared, umask=self._umask, limit=self._descriptor_limit)
         if session_id in self._supervisor.sessions:
             raise RefusedError("request", f"session {session_id} exists")
         session = self._supervisor.start(
@@ -95,9 +96,11 @@ class Operations:
             raise RefusedError("state", "is not a prepared session any more")
         if len(control) > MAX_CONTROL_BYTES:
             raise RefusedError("request", f"control must be at most {MAX_CONTROL_BYTES} bytes")
-        self._supervisor.begin(
-            session, command=read.command(request), name=read.text_or_none(request, "name"), control=control
-        )
+        command, name = read.command(request), read.text_or_none(request, "name")
+        try:
+            self._supervisor.begin(session, command=command, name=name, control=control)
+        except BrokenPipeError:
+            raise RefusedError("state", "has ended before it could begin") from None
         self._limit_time(session, timeout)
         return {"pid": session.pid}
 
@@ -122,14 +125,20 @@ class Operations:
         self._supervisor.resume(self._running(request))
         return {}
 
-    def _feed(self, client: Client, request: Message) -> Result:
+    def _feed(self, client: Client, request: Message) -> None:
+        """Answered when the session has read so much that it may be given more."""
         session = self._running(request)
         data, eof = read.packed(request, "data"), read.flag(request, "eof")
         if session.input < 0 or session.close_input_after:
             raise RefusedError("ended", "takes no input, or its input has ended")
-        if not self._supervisor.feed(session, data, eof=eof):
-            raise RefusedError("ended", "does not read the input that it has already; try again later")
-        return {}
+
+        def on_room(readable: bool) -> None:
+            if readable:
+                client.answer(request, {})
+            else:
+                client.refuse(request, "ended", "has stopped reading its input")
+
+        self._supervisor.feed(session, data, eof=eof, on_room=on_room)
 
     def _signal(self, client: Client, request: Message) -> Result:
         session = self._running(request)

@@ -7,6 +7,7 @@ broker, which other clients' sessions hang on.
 from __future__ import annotations
 
 import math
+import os
 from typing import NoReturn
 
 from vibesbox_kernel.broker.launch import Launch
@@ -101,8 +102,14 @@ def command(request: Message) -> str:
     return value
 
 
-def launch_order(request: Message, *, prepared: bool, umask: int) -> Launch:
-    """How to start the leader that a request asks for."""
+def launch_order(request: Message, *, prepared: bool, umask: int, limit: int) -> Launch:
+    """How to start the leader that a request asks for.
+
+    Args:
+        prepared: It waits for its control pipe.
+        umask: Its umask.
+        limit: Its soft limit of open descriptors.
+    """
     if request.get("io") not in ("pipe", "pty"):
         _refuse("io", "pipe or pty")
     return Launch(
@@ -115,6 +122,7 @@ def launch_order(request: Message, *, prepared: bool, umask: int) -> Launch:
         rows=integer(request, "rows", 1, MAX_TERMINAL_SIDE),
         columns=integer(request, "columns", 1, MAX_TERMINAL_SIDE),
         umask=umask,
+        descriptor_limit=limit,
     )
 
 
@@ -135,7 +143,13 @@ def _environment(request: Message) -> dict[str, str]:
 
 
 def _is_plain(value: object) -> bool:
-    return isinstance(value, str) and "\0" not in value
+    if not isinstance(value, str) or "\0" in value:
+        return False
+    try:
+        os.fsencode(value)
+    except UnicodeEncodeError:  # half a surrogate pair
+        return False
+    return True
 
 
 def _refuse(field: str, wanted: str) -> NoReturn:

@@ -8,14 +8,14 @@ import signal
 import socket
 import time
 
-from vibesbox_kernel.broker.client import Client, peer_uid
+from vibesbox_kernel.broker.client import Client
 from vibesbox_kernel.broker.launch import LaunchFailedError
 from vibesbox_kernel.broker.loop import Loop
 from vibesbox_kernel.broker.operations import Operations
 from vibesbox_kernel.broker.request import RefusedError
 from vibesbox_kernel.broker.session import Session
 from vibesbox_kernel.broker.supervisor import Supervisor
-from vibesbox_kernel.broker.wire import Message
+from vibesbox_kernel.broker.wire import Message, peer_credentials
 
 logger = logging.getLogger(__name__)
 
@@ -23,10 +23,22 @@ NOTICE_SECONDS = 0.002
 """Output of one session is told at once, then at most this often."""
 
 
+ACCEPT_AGAIN_SECONDS = 0.1
+
+
 class Server:
     """Serves clients until the last one and its sessions are gone."""
 
-    def __init__(self, loop: Loop, listener: socket.socket, first: socket.socket, directory: str, umask: int) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        listener: socket.socket,
+        first: socket.socket,
+        directory: str,
+        *,
+        umask: int,
+        descriptor_limit: int,
+    ) -> None:
         self._loop = loop
         self._listener = listener
         self._clients: set[Client] = set()
@@ -34,7 +46,7 @@ class Server:
         self._notice_scheduled = False
         self._leaving = False
         self._supervisor = Supervisor(loop, directory, on_event=self._on_event, on_output=self._on_output)
-        self._operations = Operations(self._supervisor, umask=umask)
+        self._operations = Operations(self._supervisor, umask=umask, descriptor_limit=descriptor_limit)
         loop.watch(listener.fileno(), self._accept)
         loop.on_signal(signal.SIGTERM, self._leave)
         self._admit(first)
@@ -44,13 +56,22 @@ class Server:
     def _accept(self) -> None:
         try:
             connection, _ = self._listener.accept()
+        except BlockingIOError:
+            return
         except OSError as error:
-            logger.warning("a client could not be accepted: %s", error)
+            # Out of descriptors, most likely. The client waits in the queue, and would wake us for ever.
+            logger.warning("a client could not be accepted, trying again: %s", error)
+            self._loop.unwatch(self._listener.fileno())
+            self._loop.call_later(ACCEPT_AGAIN_SECONDS, self._listen_again)
             return
         self._admit(connection)
 
+    def _listen_again(self) -> None:
+        if self._listener.fileno() >= 0:
+            self._loop.watch(self._listener.fileno(), self._accept)
+
     def _admit(self, connection: socket.socket) -> None:
-        uid = peer_uid(connection)
+        _, uid = peer_credentials(connection)
         if uid != os.getuid():
             logger.warning("a client of uid %d was turned away", uid)
             connection.close()
@@ -76,16 +97,18 @@ class Server:
 
     def _leave_if_idle(self) -> None:
         if (self._leaving or not self._clients) and not self._supervisor.running:
+            if self._listener.fileno() >= 0:
+                self._loop.unwatch(self._listener.fileno())
+                self._listener.close()  # who comes now shall start a broker of his own
             self._loop.stop()
 
     # Events
 
     def _on_event(self, kind: str, session: Session) -> None:
         if session.listed:
-            others = len(self._supervisor.others(session)) if kind == "stopped" else 0
-            self._pending_output.discard(session)  # the record says how far its output has come
+            self._pending_output.discard(session)
             for client in list(self._clients):
-                client.tell(kind, session, others=others)
+                client.tell(kind, session)
         if kind == "ended":
             self._leave_if_idle()
 
@@ -105,14 +128,11 @@ class Server:
     def _tell_output(self) -> None:
         self._notice_scheduled = False
         now = time.monotonic()
-        ends = {}
         for session in self._pending_output:
             session.noticed_at = now
-            ends[session.session_id] = [session.spool.end, session.spool.dropped]
+        for client in list(self._clients):
+            client.tell_output(self._pending_output)
         self._pending_output.clear()
-        if ends:
-            for client in list(self._clients):
-                client.publish({"event": "output", "ends": ends})
 
     # Requests
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from vibesbox_kernel.broker.loop import Timer
 
 MAX_LISTED_LEFTOVERS = 64
-MAX_LISTED_COMMAND = 4096
+MAX_LISTED_COMMAND = 200
 """Characters of a command that go into every event; the whole of it is in ``meta.json``."""
 
 
@@ -31,6 +32,10 @@ class Session:
         control: Write end of the control pipe of a prepared session; -1 otherwise.
         listed: False while a session is only prepared.
         settled: Its shell has handed over the exit status, so the leader's own end says nothing.
+        stopped: The leader has stopped itself and waits to be settled or resumed.
+        fed_line_start: The input so far ends with a newline, or there was none.
+        reopening: The next look at a terminal that no process has open just now.
+        room_wanted: Who waits until the session has read some of its input.
         keeper: The leader has handed over and stays only for what it left behind.
     """
 
@@ -55,6 +60,7 @@ class Session:
     leader_alive: bool = True
     settled: bool = False
     keeper: bool = False
+    stopped: bool = False
     drained: bool = False
     over: bool = False
     end_reason: str | None = None
@@ -64,6 +70,9 @@ class Session:
     close_input_after: bool = False
     time_limit: Timer | None = None
     noticed_at: float = 0.0
+    fed_line_start: bool = True
+    reopening: Timer | None = None
+    room_wanted: list[Callable[[bool], None]] = field(default_factory=list)
 
     @property
     def is_pty(self) -> bool:
@@ -86,6 +95,7 @@ class Session:
             end_cursor=self.spool.end,
             dropped_bytes=self.spool.dropped,
             drained=self.drained,
+            stopped=self.stopped,
             over=self.over,
             end_reason=self.end_reason,
             ended_at=self.ended_at,

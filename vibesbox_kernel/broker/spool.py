@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections import deque
 
 from vibesbox_kernel.broker.wire import SEGMENT_PREFIX
 
 SEGMENT_BYTES = 8 << 20
 LIMIT_BYTES = 256 << 20
+RETRY_SECONDS = 0.05
+"""How long a disk that has just refused is not asked again: a flood would ask at every read."""
 
 
 class Spool:
@@ -25,7 +28,14 @@ class Spool:
         dropped: Bytes of ``[0, end)`` that are not stored (any more).
     """
 
-    def __init__(self, directory: str, *, limit_bytes: int = LIMIT_BYTES, segment_bytes: int = SEGMENT_BYTES) -> None:
+    def __init__(
+        self,
+        directory: str,
+        *,
+        limit_bytes: int = LIMIT_BYTES,
+        segment_bytes: int = SEGMENT_BYTES,
+        retry_seconds: float = RETRY_SECONDS,
+    ) -> None:
         self.end = 0
         self.dropped = 0
         self._directory = directory
@@ -34,15 +44,21 @@ class Spool:
         self._older: deque[tuple[int, int]] = deque()  # (start, size) of the closed segments
         self._older_bytes = 0
         self._file = -1
+        self._retry_seconds = retry_seconds
+        self._try_again_at = 0.0
         self._start = 0
         self._size = 0
 
     def write(self, data: bytes) -> None:
         """Append; what the disk does not take is counted in ``dropped``."""
         rest = memoryview(data)
+        if time.monotonic() < self._try_again_at:
+            self._lose(len(rest))
+            return
         while rest:
             taken = self._write_some(rest)
             if taken == 0:
+                self._try_again_at = time.monotonic() + self._retry_seconds
                 self._lose(len(rest))
                 return
             rest = rest[taken:]
@@ -52,9 +68,12 @@ class Spool:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
-            self._older.append((self._start, self._size))
-            self._older_bytes += self._size
-            self._size = 0
+            if self._size:
+                self._older.append((self._start, self._size))
+                self._older_bytes += self._size
+                self._size = 0
+            else:
+                self._unlink(self._start)
 
     def _write_some(self, data: memoryview) -> int:
         try:
@@ -87,5 +106,8 @@ class Spool:
             start, size = self._older.popleft()
             self._older_bytes -= size
             self.dropped += size
-            with contextlib.suppress(FileNotFoundError):  # somebody tidied up before us; gone is gone
-                os.unlink(f"{self._directory}/{SEGMENT_PREFIX}{start}")
+            self._unlink(start)
+
+    def _unlink(self, start: int) -> None:
+        with contextlib.suppress(FileNotFoundError):  # somebody tidied up before us; gone is gone
+            os.unlink(f"{self._directory}/{SEGMENT_PREFIX}{start}")

@@ -44,23 +44,30 @@ class Streams:
         """The session is over: take what is left and let go of its streams."""
         self.drain_what_is_there(session)
         self._close_input(session)
+        self._tell_room(session, readable=False)
+        if session.reopening is not None:
+            session.reopening.cancel()
         if session.control >= 0:
             os.close(session.control)
             session.control = -1
         self._finish(session)
 
-    def feed(self, session: Session, data: bytes, *, eof: bool) -> bool:
-        """Queue input; False when the session has too much unread input already."""
-        if len(session.unwritten) + len(data) > MAX_UNREAD_INPUT_BYTES:
-            return False
+    def feed(self, session: Session, data: bytes, *, eof: bool, on_room: Callable[[bool], None]) -> None:
+        """Queue input.
+
+        Args:
+            on_room: Called with True when the session has read so much that it may be given more,
+                at once if it has; with False when it will not read any more.
+        """
         session.unwritten += data
+        if data:
+            session.fed_line_start = data.endswith(b"\n")
         if eof and session.is_pty:
             # It ends a read only at the start of a line; elsewhere the first one ends the line.
-            at_line_start = not data or data.endswith(b"\n")
-            session.unwritten += _END_OF_FILE if at_line_start else _END_OF_FILE * 2
+            session.unwritten += _END_OF_FILE if session.fed_line_start else _END_OF_FILE * 2
         session.close_input_after = eof and not session.is_pty
+        session.room_wanted.append(on_room)
         self._write(session)
-        return True
 
     def _ready(self, session: Session) -> None:
         if session.unwritten:
@@ -90,12 +97,13 @@ class Streams:
     def _hung_up(self, session: Session) -> None:
         """No process has the terminal open just now. One may open it again as long as any lives."""
         self._loop.unwatch(session.output)
-        if not session.over:
-            self._loop.call_later(REOPEN_SECONDS, lambda: self._look_again(session))
+        if session.reopening is None and not session.over:
+            session.reopening = self._loop.call_later(REOPEN_SECONDS, lambda: self._look_again(session))
 
     def _look_again(self, session: Session) -> None:
+        session.reopening = None
         if session.output >= 0 and not session.over:
-            self._loop.watch(session.output, lambda: self._ready(session))
+            self._watch_terminal(session)
 
     def _finish(self, session: Session) -> None:
         if session.output < 0:
@@ -109,34 +117,35 @@ class Streams:
         self._on_drained(session)
 
     def _write(self, session: Session) -> None:
-        if session.input < 0:
-            session.unwritten.clear()
-            return
         try:
-            written = os.write(session.input, session.unwritten) if session.unwritten else 0
-            del session.unwritten[:written]
+            if session.unwritten and session.input >= 0:
+                del session.unwritten[: os.write(session.input, session.unwritten)]
         except BlockingIOError:
             pass
         except OSError:
             session.unwritten.clear()  # nobody reads any more
-        if session.unwritten:
-            self._wait_writable(session)
+            self._tell_room(session, readable=False)
+        if len(session.unwritten) <= MAX_UNREAD_INPUT_BYTES:
+            self._tell_room(session, readable=True)
+        if session.is_pty:
+            if session.reopening is None and session.output >= 0:
+                self._watch_terminal(session)
+        elif session.unwritten:
+            self._loop.watch_both(session.input, lambda: self._write(session), read=False, write=True)
         elif session.close_input_after:
             self._close_input(session)
-        else:
-            self._stop_waiting(session)
-
-    def _wait_writable(self, session: Session) -> None:
-        if session.is_pty:
-            self._loop.watch_both(session.input, lambda: self._ready(session), read=True, write=True)
-        else:
-            self._loop.watch_both(session.input, lambda: self._write(session), read=False, write=True)
-
-    def _stop_waiting(self, session: Session) -> None:
-        if session.is_pty:
-            self._loop.watch_both(session.input, lambda: self._ready(session), read=True, write=False)
-        else:
+        elif session.input >= 0:
             self._loop.unwatch(session.input)
+
+    def _watch_terminal(self, session: Session) -> None:
+        writing = bool(session.unwritten)
+        self._loop.watch_both(session.output, lambda: self._ready(session), read=True, write=writing)
+
+    @staticmethod
+    def _tell_room(session: Session, *, readable: bool) -> None:
+        waiting, session.room_wanted = session.room_wanted, []
+        for on_room in waiting:
+            on_room(readable)
 
     def _close_input(self, session: Session) -> None:
         if session.input >= 0 and not session.is_pty:

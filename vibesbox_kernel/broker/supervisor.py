@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import random
+import resource
 import shutil
 import signal
 import time
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from vibesbox_kernel.broker import records, system
 from vibesbox_kernel.broker.ending import Endings, OnDone
-from vibesbox_kernel.broker.launch import Launch, launch
+from vibesbox_kernel.broker.launch import Launch, LaunchFailedError, launch
 from vibesbox_kernel.broker.loop import Loop
 from vibesbox_kernel.broker.session import Session
 from vibesbox_kernel.broker.spool import Spool
@@ -29,8 +31,13 @@ logger = logging.getLogger(__name__)
 MAX_ENDED = 1000
 """Ended sessions that the broker can still list; the rest is on disk."""
 
+RESERVED_DESCRIPTORS = 32
+RETRY_SECONDS = 0.1
 KEEPER_SECONDS = 0.1
 """How often a keeper's tree is looked at: its children report to the keeper, not to us."""
+
+NEWBORN_SECONDS = 0.04
+"""A process younger than this may not have got to its exec yet."""
 
 _RUN_BITS = 37
 _SEQUENCE_BITS = 24
@@ -82,6 +89,7 @@ class Supervisor:
         Raises:
             LaunchFailedError: It could not be started; nothing is left.
         """
+        _keep_a_reserve(order.argv[0])
         self._sequence += 1
         tag = self._run_tag | self._sequence
         directory = f"{self._directory}/{session_id}"
@@ -116,15 +124,19 @@ class Supervisor:
         return session
 
     def begin(self, session: Session, *, command: str, name: str | None, control: bytes) -> None:
-        """Let a prepared session run: from here on it is listed."""
-        session.command, session.name = command, name
-        session.listed = True
-        session.started_at = time.time()
+        """Let a prepared session run: from here on it is listed.
+
+        Raises:
+            BrokenPipeError: Its leader is gone; it stays unlisted.
+        """
         control_pipe, session.control = session.control, -1
         try:
             os.write(control_pipe, control)
         finally:
             os.close(control_pipe)
+        session.command, session.name = command, name
+        session.listed = True
+        session.started_at = time.time()
         self._announce(session)
 
     def discard(self, session: Session) -> None:
@@ -144,7 +156,7 @@ class Supervisor:
 
     def settle(self, session: Session, code: int, *, keep: bool) -> None:
         """Take the exit status that a stopped shell has handed over, and let it go or keep it."""
-        session.settled = True
+        session.settled, session.stopped = True, False
         self._exited(session, code)
         if keep:
             session.keeper = True
@@ -155,6 +167,7 @@ class Supervisor:
 
     def resume(self, session: Session) -> None:
         """Continue a leader that stopped itself."""
+        session.stopped = False
         if session.leader_alive:
             os.kill(session.pid, signal.SIGCONT)
 
@@ -167,12 +180,24 @@ class Supervisor:
             self._trees.signal(session, number, self._trees.others(session))
 
     def interrupt(self, session: Session) -> None:
-        """What Ctrl-C does in a terminal, and ``setsid`` children that the leader waits for as well."""
-        self._trees.interrupt(session, self._trees.below_leader(session))
+        """What Ctrl-C does in a terminal, and ``setsid`` children that the leader waits for as well.
 
-    def feed(self, session: Session, data: bytes, *, eof: bool) -> bool:
-        """Input for a session; False when it already has more waiting than it reads."""
-        return self._streams.feed(session, data, eof=eof)
+        A signal that comes between a child's fork and its exec is lost: the child still has its
+        shell's handler, and the shell takes a child that goes on for one that has handled it. So what
+        was only just born is asked once more.
+        """
+        self._trees.interrupt(session, self._trees.below_leader(session))
+        newborn = [pid for pid in self._trees.below_leader(session)[1:] if system.age(pid) < NEWBORN_SECONDS]
+        if newborn:
+            self._loop.call_later(NEWBORN_SECONDS, lambda: self._ask_again(session, newborn))
+
+    def _ask_again(self, session: Session, newborn: list[int]) -> None:
+        if not session.over:
+            self._trees.signal(session, signal.SIGINT, newborn)
+
+    def feed(self, session: Session, data: bytes, *, eof: bool, on_room: Callable[[bool], None]) -> None:
+        """Input for a session; see ``Streams.feed``."""
+        self._streams.feed(session, data, eof=eof, on_room=on_room)
 
     def others(self, session: Session) -> list[int]:
         """Live processes of a session besides its leader."""
@@ -204,16 +229,22 @@ class Supervisor:
                 if not session.settled:
                     self._exited(session, os.waitstatus_to_exitcode(status))
         if died:
-            self._find_over()
+            self._look_for_over()
 
     def _announce(self, session: Session) -> None:
-        records.write_exit(session.directory, {"status": "running"})
-        records.write_meta(session.directory, {**session.record(), "command": session.command, "tag": session.tag})
+        try:
+            records.write_exit(session.directory, {"status": "running"})
+            facts = {**session.record(), "command": session.command, "tag": session.tag}
+            records.write_meta(session.directory, facts)
+        except OSError as error:  # a full disk stops no command
+            logger.warning("session=%s: its records could not be written: %s", session.session_id, error)
         self._on_event("started", session)
 
     def _leader_stopped(self, pid: int) -> None:
         session = self._trees.leaders.get(pid)
         if session is not None and session.listed and not session.settled:
+            session.stopped = True
+            session.leftovers = self.others(session)
             self._on_event("stopped", session)
 
     def _exited(self, session: Session, returncode: int) -> None:
@@ -224,6 +255,13 @@ class Supervisor:
             session.leftovers = self.others(session)
             self._on_event("exited", session)
 
+    def _look_for_over(self) -> None:
+        try:
+            self._find_over()
+        except OSError as error:  # /proc could not be read: never take that for an end
+            logger.warning("the processes could not be looked at, trying again: %s", error)
+            self._loop.call_later(RETRY_SECONDS, self._look_for_over)
+
     def _find_over(self) -> None:
         self._trees.adopt()
         for session in list(self._leaderless):
@@ -232,7 +270,9 @@ class Supervisor:
                 self._over(session)
 
     def _over(self, session: Session) -> None:
+        self._streams.close(session)
         session.over = True
+        session.stopped = False
         session.leftovers = []
         session.ended_at = time.time()
         if session.time_limit is not None:
@@ -241,7 +281,6 @@ class Supervisor:
         ending = self._endings.over(session)
         by_itself = "signalled" if (session.returncode or 0) < 0 else "exited"
         session.end_reason = ending.reason if ending else by_itself
-        self._streams.close(session)
         if session.listed:
             self._remember(session)
         else:
@@ -279,7 +318,20 @@ class Supervisor:
     def _watch_keeper(self, session: Session) -> None:
         if session.over or not session.leader_alive:
             return
-        if self.others(session):
+        session.leftovers = self.others(session)
+        if session.leftovers:
             self._loop.call_later(KEEPER_SECONDS, lambda: self._watch_keeper(session))
         else:
             os.kill(session.pid, signal.SIGKILL)
+
+
+def _keep_a_reserve(program: str) -> None:
+    """Refuse to start what would take the last descriptors: looking after the others needs some.
+
+    Raises:
+        LaunchFailedError: Too few are left.
+    """
+    lowest_free = os.dup(0)
+    os.close(lowest_free)
+    if lowest_free > resource.getrlimit(resource.RLIMIT_NOFILE)[0] - RESERVED_DESCRIPTORS:
+        raise LaunchFailedError("system", program, OSError(errno.EMFILE, os.strerror(errno.EMFILE)))

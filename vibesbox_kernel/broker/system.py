@@ -9,6 +9,7 @@ import ctypes
 import os
 import resource
 import signal
+import time
 from collections.abc import Callable, Iterator
 
 PR_SET_CHILD_SUBREAPER = 36
@@ -41,7 +42,7 @@ def children(pid: int) -> list[int]:
     try:
         for thread in os.listdir(f"/proc/{pid}/task"):
             found += map(int, _read(f"/proc/{pid}/task/{thread}/children").split())
-    except OSError:
+    except (FileNotFoundError, ProcessLookupError):
         pass  # it is gone, and its children are somebody else's now
     return found
 
@@ -55,9 +56,9 @@ def descendants(roots: list[int]) -> list[int]:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process exists and is not a zombie."""
+    """Whether any thread of a process runs; one whose main thread alone has ended looks like a zombie."""
     state = _stat(pid)
-    return state is not None and state[0] not in (b"Z", b"X")
+    return state is not None and (state[0] not in (b"Z", b"X") or int(state[17]) > 1)
 
 
 def parent(pid: int) -> int | None:
@@ -76,6 +77,20 @@ def is_stopped(pid: int) -> bool:
     """Whether a process was stopped by a signal."""
     state = _stat(pid)
     return state is not None and state[0] == b"T"
+
+
+def start_time(pid: int) -> int | None:
+    """When a process was forked, in clock ticks since boot; with the pid it names one process for ever."""
+    state = _stat(pid)
+    return None if state is None else int(state[19])
+
+
+def age(pid: int) -> float:
+    """Seconds since a process was forked, to a clock tick (10 ms); 0 when it is gone."""
+    started = start_time(pid)
+    if started is None:
+        return 0.0
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - started / os.sysconf("SC_CLK_TCK")
 
 
 def usage(pid: int) -> tuple[float, int] | None:
@@ -111,7 +126,7 @@ def tag_of(pid: int) -> int:
         soft = resource.prlimit(pid, RLIMIT_RTTIME)[0]
     except PermissionError:
         soft = _tag_from_proc(pid)  # another uid (sudo): the limits file is readable all the same
-    except OSError:
+    except ProcessLookupError:
         return 0
     return soft if soft >= TAG_BASE else 0
 
@@ -155,14 +170,14 @@ def signal_pinned(pid: int, number: int, *, belongs: Callable[[int], bool]) -> b
     """
     try:
         pinned = os.pidfd_open(pid)
-    except OSError:
+    except ProcessLookupError:
         return False
     try:
         if not belongs(pid):
             return False
         signal.pidfd_send_signal(pinned, number)
         return True
-    except OSError:
+    except (ProcessLookupError, PermissionError):
         return False
     finally:
         os.close(pinned)
@@ -184,7 +199,7 @@ def _stat(pid: int) -> list[bytes] | None:
     """The fields of /proc/pid/stat from the state on (``[0]`` is the state, ``[1]`` the parent)."""
     try:
         text = _read(f"/proc/{pid}/stat")
-    except OSError:
+    except (FileNotFoundError, ProcessLookupError):
         return None
     return text[text.rindex(b")") + 2 :].split()
 

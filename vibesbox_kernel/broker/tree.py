@@ -65,9 +65,17 @@ class Trees:
         return [pid for pid in self.members(session) if pid != session.pid]
 
     def signal(self, session: Session, number: int, pids: Iterable[int]) -> int:
-        """Signal processes, each only if it provably is of the session; returns how many got it."""
+        """Signal processes, each only if it provably is of the session; returns how many got it.
+
+        All are proved before the first is hit: its death may change the descent of the others.
+        """
         belongs = self._belongs_to(session)
-        return sum(system.signal_pinned(pid, number, belongs=belongs) for pid in pids)
+        proven = {pid: born for pid in pids if (born := system.start_time(pid)) is not None and belongs(pid)}
+
+        def is_the_same(pid: int) -> bool:
+            return system.start_time(pid) == proven[pid]
+
+        return sum(system.signal_pinned(pid, number, belongs=is_the_same) for pid in proven)
 
     def signal_group(self, session: Session, number: int) -> None:
         """Signal the leader's process group at once, so that no child forked meanwhile is missed.

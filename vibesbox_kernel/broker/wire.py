@@ -16,6 +16,8 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
+import struct
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
@@ -66,6 +68,7 @@ class SessionRecord(TypedDict):
     end_cursor: int
     dropped_bytes: int
     drained: bool
+    stopped: bool
     over: bool
     end_reason: str | None
     ended_at: float | None
@@ -93,6 +96,16 @@ def pack_bytes(data: bytes) -> str:
 def unpack_bytes(text: str) -> bytes:
     """The bytes of ``pack_bytes``; ValueError for anything else."""
     return base64.b64decode(text, validate=True)
+
+
+def peer_credentials(connection: socket.socket) -> tuple[int, int]:
+    """Pid and uid of the process at the other end, as they were when it connected or began to listen.
+
+    Source: unix(7), SO_PEERCRED.
+    """
+    packed = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    pid, uid, _ = struct.unpack("3i", packed)
+    return pid, uid
 
 
 class FrameDecoder:

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import logging
 import os
 import threading
 import weakref
 from collections.abc import Callable, Coroutine
+from concurrent.futures import CancelledError as FutureCancelledError
+from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from vibesbox_kernel.errors import BrokerError
@@ -20,19 +23,26 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 _CLOSE_SECONDS = 5.0
+_LAST_SECONDS = 2.0
 
 
 class Engine:
-    """A daemon thread that runs an asyncio loop until ``close``."""
+    """A daemon thread that runs an asyncio loop until ``close``, or until nobody holds the engine."""
 
     def __init__(self, name: str = "vibesbox") -> None:
         self.loop = asyncio.new_event_loop()
         self._pid = os.getpid()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._lock = threading.Lock()
+        self._closing = False
+        self._outstanding: set[Future[Any]] = set()
+        self._before_close: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        # The thread holds the loop only, so that an engine that nobody uses can be collected.
+        self._thread = threading.Thread(target=_run_loop, args=(self.loop,), name=name, daemon=True)
         self._thread.start()
-        # By a weak reference, so that an engine that nobody uses any more can be collected.
-        reference = weakref.ref(self)
-        atexit.register(_close_if_alive, reference)
+        self._finalizer = weakref.finalize(self, _stop_loop, self.loop)
+        self._finalizer.atexit = False  # at exit there is more to do:
+        self._at_exit = weakref.WeakMethod(self.close)
+        atexit.register(_call_if_alive, self._at_exit)
 
     @property
     def is_current(self) -> bool:
@@ -40,22 +50,37 @@ class Engine:
         return threading.current_thread() is self._thread
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Await a coroutine on the engine's loop, from whatever loop the caller is on."""
+        """Await a coroutine on the engine's loop, from whatever loop the caller is on.
+
+        Raises:
+            BrokerError: The engine is closed, or was closed meanwhile.
+        """
         if self.is_current:
             return await work
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._alive_loop(work)))
+        future = self._submit(work)
+        try:
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            if self._closing and future.cancelled() and not _is_cancelling():
+                raise _closed() from None
+            raise
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
         """The same for a caller without a loop: block until it is done.
 
         An interrupt of the caller (KeyboardInterrupt) cancels the work.
+
+        Raises:
+            BrokerError: The engine is closed, or was closed meanwhile.
         """
         if self.is_current:
             work.close()
             raise RuntimeError("a blocking call from the engine's own thread would never return")
-        future = asyncio.run_coroutine_threadsafe(work, self._alive_loop(work))
+        future = self._submit(work)
         try:
             return future.result()
+        except FutureCancelledError:
+            raise _closed() from None
         except BaseException:
             future.cancel()
             raise
@@ -67,50 +92,94 @@ class Engine:
         except RuntimeError:
             logger.debug("the engine is closed; %r is not called", function)
 
+    def post_task(self, work: Coroutine[Any, Any, Any], *, name: str) -> None:
+        """Start a task soon, from any thread; nothing happens once the engine is closed."""
+        try:
+            self.loop.call_soon_threadsafe(lambda: self.start(work, name=name))
+        except RuntimeError:
+            work.close()
+
     def start(self, work: Coroutine[Any, Any, T], *, name: str) -> asyncio.Task[T]:
         """Start a task from the engine's own thread; what it raises is logged."""
         task = self.loop.create_task(work, name=name)
         task.add_done_callback(_log_failure)
         return task
 
+    def before_close(self, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Have a coroutine function run on the engine's loop before it ends; it has two seconds."""
+        self._before_close.append(function)
+
     def close(self) -> None:
         """Cancel what runs and end the thread. Idempotent."""
-        if self.loop.is_closed() or self._pid != os.getpid():
-            return
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        if not self.is_current:
+        self.close_soon()
+        if not self.is_current and self._pid == os.getpid():
             self._thread.join(_CLOSE_SECONDS)
+            with self._lock:
+                unanswered = list(self._outstanding)
+            for future in unanswered:
+                future.cancel()
 
-    def _alive_loop(self, work: Coroutine[Any, Any, Any]) -> asyncio.AbstractEventLoop:
-        if self._pid != os.getpid():
-            work.close()
-            raise BrokerError("sessions do not follow into a forked child; make a new SessionManager there")
-        if self.loop.is_closed():
-            work.close()
-            raise BrokerError("this engine is closed")
-        return self.loop
+    def close_soon(self) -> None:
+        """Begin to close, and do not wait for it."""
+        with self._lock:
+            first, self._closing = not self._closing, True
+        if first and self._pid == os.getpid():
+            with contextlib.suppress(RuntimeError):
+                self.loop.call_soon_threadsafe(lambda: self.start(self._end(), name="vibesbox-end"))
 
-    def _run(self) -> None:
-        asyncio.set_event_loop(self.loop)
-        try:
-            self.loop.run_forever()
-        finally:
-            self._cancel_all()
-            self.loop.run_until_complete(self.loop.shutdown_asyncgens())
-            self.loop.run_until_complete(self.loop.shutdown_default_executor())
-            self.loop.close()
+    async def _end(self) -> None:
+        last = [asyncio.ensure_future(function()) for function in self._before_close]
+        if last:
+            await asyncio.wait(last, timeout=_LAST_SECONDS)
+        self.loop.stop()
 
-    def _cancel_all(self) -> None:
-        tasks = asyncio.all_tasks(self.loop)
-        for task in tasks:
-            task.cancel()
-        self.loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+    def _submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        with self._lock:
+            if self._pid != os.getpid():
+                work.close()
+                raise BrokerError("sessions do not follow into a forked child; make a new SessionManager there")
+            if self._closing or self.loop.is_closed():
+                work.close()
+                raise _closed()
+            future = asyncio.run_coroutine_threadsafe(work, self.loop)
+            self._outstanding.add(future)
+        future.add_done_callback(self._outstanding.discard)
+        return future
 
 
-def _close_if_alive(reference: weakref.ref[Engine]) -> None:
-    engine = reference()
-    if engine is not None:
-        engine.close()
+def _closed() -> BrokerError:
+    return BrokerError("the background thread of these sessions has ended")
+
+
+def _is_cancelling() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_forever()
+    finally:
+        while tasks := asyncio.all_tasks(loop):
+            for task in tasks:
+                task.cancel()
+            loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        with contextlib.suppress(RuntimeError):  # Python 3.12 starts no thread at exit, not even to join others
+            loop.run_until_complete(loop.shutdown_default_executor())
+        loop.close()
+
+
+def _stop_loop(loop: asyncio.AbstractEventLoop) -> None:
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(loop.stop)
+
+
+def _call_if_alive(reference: weakref.WeakMethod[Callable[[], None]]) -> None:
+    method = reference()
+    if method is not None:
+        method()
 
 
 def _log_failure(task: asyncio.Task[Any]) -> None:

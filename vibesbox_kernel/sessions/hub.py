@@ -9,14 +9,15 @@ import secrets
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property, wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from vibesbox_kernel.broker.wire import PROTOCOL, WORKSPACE_PREFIX, Message, SessionRecord
-from vibesbox_kernel.errors import BrokerError
+from vibesbox_kernel.errors import BrokerError, NameTakenError
 from vibesbox_kernel.models import EndReason, EventKind, SessionEvent
 from vibesbox_kernel.sessions.engine import Engine
 from vibesbox_kernel.sessions.link import BrokerLink
@@ -41,6 +42,9 @@ MAX_ARGUMENT_BYTES = 120_000
 """Linux: one argument of a program has at most 128 KiB, its NUL included."""
 
 
+LEAVE_SECONDS = 2.0
+
+
 class Hub:
     """Everything in here runs on the engine's loop, but for what the mirror lets anyone read."""
 
@@ -53,11 +57,15 @@ class Hub:
         self._commands: dict[str, str] = {}
         self._subscriptions: list[Subscription] = []
         self._tidied = False
+        self._reserved: set[str] = set()
 
     @cached_property
     def engine(self) -> Engine:
         """Made at its first use: a manager that nobody uses costs no thread."""
-        return self._given_engine or Engine()
+        engine = self._given_engine or Engine()
+        self._opening = asyncio.Lock()  # of this engine's loop
+        engine.before_close(self._leave)
+        return engine
 
     @cached_property
     def places(self) -> Places:
@@ -81,6 +89,15 @@ class Hub:
             self.engine.close()
             del self.__dict__["engine"]
 
+    def abandon(self) -> None:
+        """Nobody holds the manager any more: give up the lease, and end the thread if we made it."""
+        if "engine" not in self.__dict__:
+            return
+        if self._given_engine is None:
+            self.engine.close_soon()
+        else:
+            self.engine.post(self.drop_lease)
+
     # The link
 
     async def request(self, operation: str, **fields: Any) -> dict[str, Any]:
@@ -98,6 +115,8 @@ class Hub:
         async with self._opening:
             if self._link is None or not self._link.is_open:
                 self._link = await BrokerLink.open(self.places, self._on_message, self._on_lost)
+                if not self._link.is_open:
+                    raise BrokerError("the broker ended as soon as it was there")
                 self._start_tidying()
             return self._link
 
@@ -119,6 +138,13 @@ class Hub:
         link, self._link = self._link, None
         if link is not None:
             link.abort()
+            self._on_lost()
+
+    async def _leave(self) -> None:
+        link = self._link
+        self.drop_lease()
+        if link is not None:
+            await link.wait_left(LEAVE_SECONDS)
 
     # Sessions
 
@@ -133,20 +159,42 @@ class Hub:
         self._commands[session_id] = command
 
     def forget_command(self, session_id: str) -> None:
-        """The session was never listed."""
-        self._commands.pop(session_id, None)
+        """The session was never listed, or is not remembered any more."""
+        if self.mirror.by_id(session_id) is None:
+            self._commands.pop(session_id, None)
         self.workspace.remove(_script_name(session_id))
 
     def write_script(self, session_id: str, command: str) -> str:
         """Put a command that is too long for an argument into a file; returns its path."""
         return str(self.workspace.write(_script_name(session_id), command.encode("utf-8", "surrogateescape")))
 
-    def names_in_use(self) -> dict[str, Entry]:
-        """The names of running sessions."""
-        return {entry.record["name"]: entry for entry in self.mirror.running() if entry.record["name"]}
+    @contextmanager
+    def name_reserved(self, name: str | None) -> Iterator[None]:
+        """Hold a name that no running session has, while one is being started under it.
 
-    def take(self, record: SessionRecord) -> Entry | None:
-        """What an answer or an event says of one of our sessions; None for another client's."""
+        Raises:
+            NameTakenError: One has it, or is just being started under it.
+        """
+        if name is None:
+            yield
+            return
+        holder = next((entry for entry in self.mirror.running() if entry.record["name"] == name), None)
+        if holder is not None:
+            raise NameTakenError(name, holder.session_id, holder.pid)
+        if name in self._reserved:
+            raise NameTakenError(name, "that is just being started", None)
+        self._reserved.add(name)
+        try:
+            yield
+        finally:
+            self._reserved.discard(name)
+
+    def learn(self, record: SessionRecord) -> Entry | None:
+        """Take in what an event says of one of our sessions, and wake who waits for news of it.
+
+        Returns:
+            The session, or None for another client's.
+        """
         command = self._commands.get(record["session_id"])
         if command is None:
             return None
@@ -190,7 +238,7 @@ class Hub:
 
     def close_subscriptions(self) -> None:
         """Let every subscriber's iteration end."""
-        for subscription in self._subscriptions:
+        for subscription in tuple(self._subscriptions):
             subscription.close()
         self._subscriptions.clear()
 
@@ -212,17 +260,15 @@ class Hub:
         for session_id, (end, dropped) in ends.items():
             entry = self.mirror.by_id(session_id)
             if entry is not None:
-                self.take({**entry.record, "end_cursor": end, "dropped_bytes": dropped})
+                self.learn({**entry.record, "end_cursor": end, "dropped_bytes": dropped})
                 self._publish(EventKind.OUTPUT, entry, time.time())
 
     def _on_record(self, kind: str, message: Message) -> None:
         before = self.mirror.by_id(message["session"]["session_id"])
         was_over = before is not None and before.over
-        entry = self.take(message["session"])
+        entry = self.learn(message["session"])
         if entry is None:
             return
-        if kind == "stopped":
-            entry.stopped_with = message["others"]
         if entry.over and not was_over:
             self._on_over(entry, message["at"])
         elif kind in _PLAIN_KINDS:
@@ -248,16 +294,16 @@ class Hub:
             info=entry.info(),
             end_cursor=entry.record["end_cursor"],
         )
-        for subscription in self._subscriptions:
+        for subscription in tuple(self._subscriptions):
             subscription.publish(event)
 
     def _on_lost(self) -> None:
         """The broker is gone: the guardian ends its sessions, and nobody knows their status."""
+        now = time.time()
         for entry in self.mirror.running():
-            now = time.time()
             lost: SessionRecord = {**entry.record, "over": True, "drained": True, "end_reason": EndReason.LOST}
-            lost["ended_at"], lost["leftovers"] = now, []
-            self.take(lost)
+            lost["ended_at"], lost["leftovers"], lost["stopped"] = now, [], False
+            self.learn(lost)
             self._on_over(entry, now)
 
     async def _ask_anew(self) -> None:

@@ -6,12 +6,13 @@ Everything in here runs on the engine's loop.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import itertools
 import logging
 import os
+import signal
 import socket
-import subprocess
 import sys
 import weakref
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from vibesbox_kernel.broker import wire
-from vibesbox_kernel.broker.wire import PROTOCOL, FrameDecoder, FrameError, Message, encode
+from vibesbox_kernel.broker.wire import PROTOCOL, FrameDecoder, FrameError, Message, encode, peer_credentials
 from vibesbox_kernel.errors import (
     BrokerError,
     DirectoryNotFoundError,
@@ -36,6 +37,8 @@ HELLO_SECONDS = 20.0
 """A loaded machine, or a broker before us that is still ending its sessions."""
 
 LEAVE_SECONDS = 20.0
+LAST_WORDS_SECONDS = 0.2
+_LEASE = 3  # the guardian's descriptor for the first connection
 _ATTEMPTS = 3
 _ISOLATED = (sys.executable, "-I", "-S", "-X", "utf8")
 _BOOTSTRAP = Path(wire.__file__).with_name("bootstrap.py")
@@ -53,8 +56,9 @@ class BrokerLink(asyncio.Protocol):
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._transport: asyncio.Transport | None = None
-        self._guardian: subprocess.Popen[bytes] | None = None
-        self._reaping: asyncio.Future[None] | None = None
+        self._guardian: int | None = None
+        self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._pinned = -1
         self._closing = False
         self._descriptor = -1
 
@@ -75,6 +79,9 @@ class BrokerLink(asyncio.Protocol):
                 # A broker that is just leaving may still accept us; the next attempt finds it gone.
                 problem = error
                 await link.aclose()
+            except BaseException:
+                link.abort()
+                raise
         raise BrokerError(f"no broker for {places.runtime}: {problem}; see {places.state}/broker.log") from problem
 
     @property
@@ -106,8 +113,12 @@ class BrokerLink(asyncio.Protocol):
         self._closing = True
         if self._transport is not None:
             self._transport.close()
+        await self.wait_left(LEAVE_SECONDS)
+
+    async def wait_left(self, timeout: float) -> None:
+        """Wait until the broker has left, if it is ours alone to wait for."""
         if self._guardian is not None:
-            await _wait_exited(self._guardian, LEAVE_SECONDS)
+            await asyncio.wait([self._ended], timeout=timeout)
 
     def abort(self) -> None:
         """End the lease without waiting for anything."""
@@ -145,8 +156,6 @@ class BrokerLink(asyncio.Protocol):
                 answer.set_exception(BrokerError("the broker ended before it answered"))
         if not self._closing:
             logger.warning("the link to the broker was lost: %s", error or "end of file")
-        if self._guardian is not None and not self._closing:
-            self._reaping = asyncio.ensure_future(_wait_exited(self._guardian, LEAVE_SECONDS))
         self._on_lost()
 
     # Inside
@@ -156,9 +165,33 @@ class BrokerLink(asyncio.Protocol):
         connection = _dial(str(places.socket))
         if connection is None:
             connection, self._guardian = _start_broker(places)
+        self._watch_peer(self._guardian or peer_credentials(connection)[0])
         await loop.create_unix_connection(lambda: self, sock=connection)
         async with asyncio.timeout(HELLO_SECONDS):
             await self.request("hello", protocol=PROTOCOL)
+
+    def _watch_peer(self, pid: int) -> None:
+        """Know the peer's death from itself: a forked child may hold the other end of our socket open."""
+        try:
+            self._pinned = os.pidfd_open(pid)
+        except OSError:
+            self._on_peer_gone()
+        else:
+            asyncio.get_running_loop().add_reader(self._pinned, self._on_peer_gone)
+
+    def _on_peer_gone(self) -> None:
+        if self._pinned >= 0:
+            asyncio.get_running_loop().remove_reader(self._pinned)
+            os.close(self._pinned)
+            self._pinned = -1
+        if self._guardian is not None:
+            with contextlib.suppress(ChildProcessError):  # reaped by somebody who waits for just any child
+                os.waitpid(self._guardian, os.WNOHANG)
+        if not self._ended.done():
+            self._ended.set_result(None)
+        if self._transport is not None:
+            # Its last words may still be on their way.
+            asyncio.get_running_loop().call_later(LAST_WORDS_SECONDS, self._transport.close)
 
     def _take(self, message: Message) -> None:
         if "event" in message:
@@ -184,38 +217,29 @@ def _dial(path: str) -> socket.socket | None:
     return connection
 
 
-def _start_broker(places: Places) -> tuple[socket.socket, subprocess.Popen[bytes]]:
+def _start_broker(places: Places) -> tuple[socket.socket, int]:
+    """Start guardian and broker; returns our end of the first connection and the guardian's pid."""
     ours, theirs = socket.socketpair()
+    arguments = [*_ISOLATED, str(_BOOTSTRAP), str(places.runtime), str(places.state), str(_LEASE)]
     with theirs:
-        guardian = subprocess.Popen(
-            [*_ISOLATED, str(_BOOTSTRAP), str(places.runtime), str(places.state), str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,  # Jupyter's signals to the kernel's group must not reach it
-            env={"PATH": os.defpath},
-        )
+        # Handed over by the spawn itself: it never is inheritable in this process, whose other threads may fork.
+        handed_over = [(os.POSIX_SPAWN_DUP2, theirs.fileno(), _LEASE)]
+        silenced = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in (0, 1, 2)]
+        try:
+            guardian = os.posix_spawn(
+                sys.executable,
+                arguments,
+                {"PATH": os.defpath},
+                file_actions=[*handed_over, *silenced],
+                setsid=True,  # Jupyter's signals to the kernel's group must not reach it
+                setsigdef=[signal.SIGINT, signal.SIGPIPE],
+                setsigmask=[],
+            )
+        except BaseException:
+            ours.close()
+            raise
     ours.setblocking(False)
     return ours, guardian
-
-
-async def _wait_exited(guardian: subprocess.Popen[bytes], timeout: float) -> None:
-    """Reap the guardian, so that it does not stay our zombie."""
-    loop = asyncio.get_running_loop()
-    exited = loop.create_future()
-    try:
-        pinned = os.pidfd_open(guardian.pid)
-    except OSError:
-        guardian.poll()
-        return
-    try:
-        loop.add_reader(pinned, exited.cancel)
-        await asyncio.wait([exited], timeout=timeout)
-    finally:
-        loop.remove_reader(pinned)
-        os.close(pinned)
-        guardian.poll()
 
 
 def _error(facts: dict[str, Any]) -> VibesboxError:
@@ -228,7 +252,7 @@ def _error(facts: dict[str, Any]) -> VibesboxError:
     if kind == "system":
         return LaunchError(number, f"the system refused to start {path}" if path else "the broker's system call")
     if kind in ("ended", "state", "unknown"):
-        return SessionEndedError(facts.get("session_id", ""), message)
+        return SessionEndedError("", message)
     return BrokerError(message)
 
 

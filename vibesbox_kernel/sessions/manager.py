@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import time
+import weakref
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
@@ -24,12 +25,16 @@ from vibesbox_kernel.sessions.command_session import CommandSession
 from vibesbox_kernel.sessions.engine import Engine
 from vibesbox_kernel.sessions.hub import MAX_ARGUMENT_BYTES, Hub, on_engine
 from vibesbox_kernel.sessions.mirror import Entry, Ref
-from vibesbox_kernel.sessions.prepared import PreparedSessions, check_name_free
+from vibesbox_kernel.sessions.prepared import PreparedSessions
 from vibesbox_kernel.sessions.subscription import Subscription
-from vibesbox_kernel.sessions.text_output import TextOutput, last_lines
+from vibesbox_kernel.sessions.text_output import last_lines
 from vibesbox_kernel.sessions.workspace import Workspace
 
 DEFAULT_SHELL = "/bin/sh"
+SMALL_BACKLOG_BYTES = 1 << 20
+"""More output than this is read in a thread of its own, so that the caller's loop goes on."""
+
+INPUT_PIECE_BYTES = 1 << 18
 
 
 class SessionManager(PreparedSessions):
@@ -57,7 +62,7 @@ class SessionManager(PreparedSessions):
             raise ValueError(f"max_completed_sessions is {max_completed_sessions}; it must not be negative")
         hub = Hub(max_completed_sessions, instance=instance, engine=engine)
         super().__init__(hub, owner or hub.instance)
-        self._readers: dict[str, TextOutput] = {}
+        weakref.finalize(self, hub.abandon).atexit = False
 
     # Starting
 
@@ -161,10 +166,9 @@ class SessionManager(PreparedSessions):
     async def _start(self, session_id: str, request: dict[str, object]) -> None:
         name = request["name"]
         try:
-            await self.hub.connect()
-            check_name_free(self.hub, None if name is None else str(name))
-            argv = self._shell_argv(session_id, str(request.pop("shell")), str(request["command"]))
-            await self.hub.request("start", session_id=session_id, argv=argv, **request)
+            with self.hub.name_reserved(None if name is None else str(name)):
+                argv = self._shell_argv(session_id, str(request.pop("shell")), str(request["command"]))
+                await self.hub.request("start", session_id=session_id, argv=argv, **request)
         except VibesboxError:
             self.hub.forget_command(session_id)
             raise
@@ -237,12 +241,10 @@ class SessionManager(PreparedSessions):
             SessionNotFoundError: There is no such session; names those that there are.
         """
         entry = self._find(ref)
-        reader = self._readers.setdefault(entry.session_id, TextOutput(entry.spool))
         final = entry.record["drained"]
-        backlog = entry.record["end_cursor"] - reader.cursor
-        if backlog > _SMALL_BACKLOG_BYTES:
-            return await asyncio.to_thread(reader.read_new, final=final)
-        return reader.read_new(final=final)
+        if entry.record["end_cursor"] - entry.text.cursor > SMALL_BACKLOG_BYTES:
+            return await asyncio.to_thread(entry.text.read_new, final=final)
+        return entry.text.read_new(final=final)
 
     async def read(self, ref: Ref, cursor: int, *, max_bytes: int = 65536, wait: float | None = 0) -> OutputChunk:
         """Output from an absolute cursor on; any number of readers, none consuming.
@@ -347,12 +349,14 @@ class SessionManager(PreparedSessions):
     async def send_input(self, ref: Ref, data: bytes | str, eof: bool = False) -> None:
         """Write to a session's standard input; with ``eof`` end it (on a terminal: Ctrl-D).
 
+        Waits as long as the session has more than a mebibyte unread.
+
         Raises:
-            SessionEndedError: It is over, takes no input, or has a mebibyte unread already.
+            SessionEndedError: It is over, or takes no input (any more).
         """
         entry = self._find(ref)
         raw = data.encode() if isinstance(data, str) else bytes(data)
-        pieces = [raw[i : i + _INPUT_PIECE_BYTES] for i in range(0, len(raw), _INPUT_PIECE_BYTES)] or [b""]
+        pieces = [raw[i : i + INPUT_PIECE_BYTES] for i in range(0, len(raw), INPUT_PIECE_BYTES)] or [b""]
         for piece in pieces:
             await self._ask(entry, "feed", data=pack_bytes(piece), eof=eof and piece is pieces[-1])
 
@@ -408,11 +412,13 @@ class SessionManager(PreparedSessions):
 
     async def aclose(self) -> None:
         """``cleanup_all``, then end the background thread. Idempotent."""
-        await self.cleanup_all()
-        self.hub.remove_workspace()
-        self.hub.close_subscriptions()
-        if not self.engine.is_current:
-            self.hub.close_engine()
+        try:
+            await self.cleanup_all()
+        finally:
+            self.hub.remove_workspace()
+            self.hub.close_subscriptions()
+            if not self.engine.is_current:
+                self.hub.close_engine()
 
     @on_engine
     async def release(self) -> None:
@@ -427,17 +433,18 @@ class SessionManager(PreparedSessions):
 
     def post_signal(self, session_id: str, number: int) -> None:
         """``send_signal`` for callers that can not wait; does nothing when the session is over."""
-        self.engine.post(lambda: self.engine.start(self._signal_if_running(session_id, number), name="vibesbox-signal"))
+        self.engine.post_task(self._signal_if_running(session_id, number), name="vibesbox-signal")
 
     # Inside
 
     def _post_kill(self, session_id: str) -> None:
         """Kill a session that nobody waits for any more. After its start, if that is still on its way."""
-        self.engine.post(lambda: self.engine.start(self._kill_quietly(session_id), name="vibesbox-kill"))
+        self.engine.post_task(self._kill_quietly(session_id), name="vibesbox-kill")
 
     async def _kill_quietly(self, session_id: str) -> None:
         with contextlib.suppress(BrokerError):
             await self.hub.request_if_open("end", session_ids=[session_id], force=True)
+        self.hub.forget_command(session_id)
 
     async def _signal_if_running(self, session_id: str, number: int) -> None:
         with contextlib.suppress(SessionEndedError, SessionNotFoundError):
@@ -449,7 +456,7 @@ class SessionManager(PreparedSessions):
         try:
             answer = await self.hub.request_if_open(operation, session_id=entry.session_id, **fields)
         except SessionEndedError as error:
-            raise SessionEndedError(entry.pid, str(error).strip()) from None
+            raise SessionEndedError(entry.pid, error.why) from None
         if answer is None:
             raise SessionEndedError(entry.pid, "was lost with its broker")
 
@@ -478,10 +485,8 @@ class SessionManager(PreparedSessions):
         return self.hub.mirror.find(ref)
 
     def _handle(self, entry: Entry) -> CommandSession:
-        if entry.handle is None:
-            entry.handle = CommandSession(self, entry)
-        return entry.handle
-
-
-_SMALL_BACKLOG_BYTES = 1 << 20
-_INPUT_PIECE_BYTES = 1 << 18
+        handle = entry.handle() if entry.handle is not None else None
+        if handle is None:
+            handle = CommandSession(self, entry)
+            entry.handle = weakref.ref(handle)
+        return handle

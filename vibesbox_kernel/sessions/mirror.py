@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from vibesbox_kernel.broker.wire import SessionRecord
 from vibesbox_kernel.errors import AmbiguousReferenceError, SessionNotFoundError
 from vibesbox_kernel.models import EndReason, ExitStatus, IoMode, SessionInfo, SessionStatus
 from vibesbox_kernel.sessions.spool_reader import SpoolReader
+from vibesbox_kernel.sessions.text_output import TextOutput
 
 if TYPE_CHECKING:
     from vibesbox_kernel.sessions.command_session import CommandSession
@@ -30,14 +32,15 @@ class Entry:
     Attributes:
         command: The whole command; the record's own is cut short.
         waiters: Futures of the engine's loop that the next news resolve.
-        handle: What ``get_session`` gives out, always the same object.
+        text: The one consuming reader, of ``read_output``.
+        handle: What ``get_session`` gives out: the same object as long as anybody holds it.
     """
 
     record: SessionRecord
     command: str
     spool: SpoolReader
-    handle: CommandSession | None = None
-    stopped_with: int | None = None
+    text: TextOutput
+    handle: weakref.ref[CommandSession] | None = None
     cpu: float | None = None
     rss: int | None = None
     waiters: list[asyncio.Future[None]] = field(default_factory=list)
@@ -116,7 +119,8 @@ class Mirror:
         with self._lock:
             entry = self._entries.get(record["session_id"])
             if entry is None:
-                entry = Entry(record, command, SpoolReader(Path(record["directory"])))
+                spool = SpoolReader(Path(record["directory"]))
+                entry = Entry(record, command, spool, TextOutput(spool))
                 self._entries[record["session_id"]] = entry
             else:
                 entry.record = record

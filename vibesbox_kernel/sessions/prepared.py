@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vibesbox_kernel.broker.wire import pack_bytes
-from vibesbox_kernel.errors import NameTakenError
 from vibesbox_kernel.models import ExitStatus, SessionInfo
 from vibesbox_kernel.sessions import validation
 from vibesbox_kernel.sessions.hub import Hub, on_engine
@@ -112,11 +111,11 @@ class PreparedSessions:
         """
         validation.check_name(name)
         validation.check_seconds("timeout", timeout)
-        check_name_free(self.hub, name)
-        self.hub.rename_command(session_id, command)
-        answer = await self.hub.request(
-            "begin", session_id=session_id, command=command, name=name, control=pack_bytes(control), timeout=timeout
-        )
+        with self.hub.name_reserved(name):
+            self.hub.rename_command(session_id, command)
+            answer = await self.hub.request(
+                "begin", session_id=session_id, command=command, name=name, control=pack_bytes(control), timeout=timeout
+            )
         return int(answer["pid"])
 
     @on_engine
@@ -133,18 +132,14 @@ class PreparedSessions:
             SessionNotFoundError: It has not begun.
         """
         entry = self.hub.mirror.find(session_id)
-        await self.hub.wait_until(
-            entry, lambda: entry.stopped_with is not None or entry.exit_status is not None or entry.over
-        )
-        stopped = entry.stopped_with is not None and entry.exit_status is None and not entry.over
-        others = entry.stopped_with or 0 if stopped else len(entry.record["leftovers"])
-        return Handover(stopped, entry.exit_status, others)
+        await self.hub.wait_until(entry, lambda: entry.record["stopped"] or entry.exit_status is not None or entry.over)
+        return Handover(entry.record["stopped"], entry.exit_status, len(entry.record["leftovers"]))
 
     @on_engine
     async def resume_session(self, session_id: str) -> None:
         """Continue a leader that stopped itself for another reason than to hand over."""
         entry = self.hub.mirror.find(session_id)
-        entry.stopped_with = None
+        entry.record["stopped"] = False  # the broker tells of the next stop, not of this resumption
         await self.hub.request("resume", session_id=session_id)
 
     @on_engine
@@ -164,14 +159,3 @@ class PreparedSessions:
     def exited_cursor(self, ref: int | str) -> int | None:
         """Where the output of a session's leader ends; None while that is not known."""
         return self.hub.mirror.find(ref).record["exited_cursor"]
-
-
-def check_name_free(hub: Hub, name: str | None) -> None:
-    """No running session has this name.
-
-    Raises:
-        NameTakenError: One has.
-    """
-    holder = hub.names_in_use().get(name) if name else None
-    if holder is not None and name:
-        raise NameTakenError(name, holder.session_id, holder.pid)

@@ -41,8 +41,8 @@ class SpoolReader:
             if following is None:
                 return OutputChunk(cursor=cursor, data=b"", next_cursor=cursor)
             # A segment that has a successor is final; it may have grown since the empty read.
-            if not self._pread(segment, start - segment, 1):
-                start = following
+            if not self._pread(segment, max(start - segment, 0), 1):
+                start = max(start, following)
 
     def end(self) -> int:
         """Cursor behind the last stored byte."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import threading
 
 from vibesbox_kernel.sessions.spool_reader import SpoolReader
 
@@ -13,30 +14,46 @@ class TextOutput:
     """A consuming reader: each call gives what is new since the last, characters kept whole.
 
     Bytes that are not UTF-8 become U+FFFD; what was dropped from the spool is said in a line.
+    Several threads may call; each piece goes to one of them.
     """
 
     def __init__(self, spool: SpoolReader) -> None:
         self._spool = spool
-        self.cursor = 0
+        self._lock = threading.Lock()
+        self._cursor = 0
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
+    @property
+    def cursor(self) -> int:
+        """Behind the last byte that was given out."""
+        return self._cursor
+
     def read_new(self, *, final: bool) -> str:
-        """Everything stored since the last call; with ``final`` also a character that stayed half."""
-        pieces = []
-        while True:
-            chunk = self._spool.read(self.cursor, READ_BYTES)
-            if chunk.dropped:
-                pieces.append(self._decoder.decode(b"", final=True))
-                self._decoder.reset()
-                pieces.append(dropped_line(chunk.dropped))
-            pieces.append(self._decoder.decode(chunk.data))
-            self.cursor = chunk.next_cursor
-            if not chunk.data:
-                break
-        if final:
-            pieces.append(self._decoder.decode(b"", final=True))
-            self._decoder.reset()
-        return "".join(pieces)
+        """Everything stored since the last call and until now, and no more: a writer may be faster.
+
+        Args:
+            final: Nothing will follow, so a character that stayed half is bad now.
+        """
+        with self._lock:
+            pieces = []
+            end = self._spool.end()
+            while self._cursor < end:
+                chunk = self._spool.read(self._cursor, min(READ_BYTES, end - self._cursor))
+                if not chunk.data:
+                    break
+                if chunk.dropped:
+                    pieces.append(self._finish_character())
+                    pieces.append(dropped_line(chunk.dropped))
+                pieces.append(self._decoder.decode(chunk.data))
+                self._cursor = chunk.next_cursor
+            if final:
+                pieces.append(self._finish_character())
+            return "".join(pieces)
+
+    def _finish_character(self) -> str:
+        rest = self._decoder.decode(b"", final=True)
+        self._decoder.reset()
+        return rest
 
 
 def dropped_line(count: int) -> str:
