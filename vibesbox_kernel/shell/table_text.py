@@ -156,7 +156,9 @@ def _html_row(info: SessionInfo, now: datetime) -> str:
 
 
 def _alignment(heading: str) -> str:
-    return "text-align:right" if heading in _RIGHT_ALIGNED else "text-align:left"
+    # Figures in one line: a page that is too narrow shall break commands instead.
+    side = "right" if heading in _RIGHT_ALIGNED else "left"
+    return f"text-align:{side}" if heading == "command" else f"text-align:{side};white-space:nowrap"
 
 
 def _line(row: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:

@@ -1,0 +1,385 @@
+"""Cells on real sessions: outcomes, the state from cell to cell, interrupts, background jobs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import anyio
+import pytest
+
+from vibesbox_kernel.errors import DirectoryNotFoundError, NameTakenError, ShellNotFoundError
+from vibesbox_kernel.models import EndReason, ExitStatus, SessionStatus
+from vibesbox_kernel.sessions import SessionManager
+from vibesbox_kernel.shell.cell import parse_cell
+from vibesbox_kernel.shell.runner import CellOutcome, CellRunner
+
+pytestmark = pytest.mark.anyio
+
+
+class Shown:
+    """A sink that keeps everything, in order."""
+
+    def __init__(self) -> None:
+        self.written = ""
+        self.changed = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+
+    def text(self, text: str) -> None:
+        self.written += text
+        self._loop.call_soon_threadsafe(self.changed.set)
+
+    def omitted(self, notice: str) -> None:
+        self.text(notice)
+
+    def tail(self, text: str) -> None:
+        self.text(text)
+
+    async def contains(self, text: str) -> None:
+        while text not in self.written:
+            self.changed.clear()
+            await self.changed.wait()
+
+
+class Notebook:
+    """Cells one after another."""
+
+    def __init__(self, runner: CellRunner) -> None:
+        self.runner = runner
+        self.shown = Shown()
+        self._count = 0
+
+    async def run(self, text: str) -> CellOutcome:
+        """Run a cell; its output is in ``shown``."""
+        self._count += 1
+        self.shown = Shown()
+        with anyio.fail_after(30):
+            return await self.runner.run(parse_cell(text), label=f"In[{self._count}]", sink=self.shown)
+
+    async def output(self, text: str) -> str:
+        """Run a cell; what it has written when it ends."""
+        await self.run(text)
+        return self.shown.written
+
+    def start(self, text: str) -> asyncio.Task[CellOutcome]:
+        """Run a cell meanwhile."""
+        return asyncio.create_task(self.run(text))
+
+
+@pytest.fixture
+async def runner(manager: SessionManager) -> AsyncIterator[CellRunner]:
+    made = CellRunner(manager, interrupt_grace=0.3, cwd=str(Path.home()))
+    yield made
+    await made.aclose()
+
+
+@pytest.fixture
+async def notebook(runner: CellRunner) -> Notebook:
+    return Notebook(runner)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    with anyio.fail_after(5):
+        while not condition():
+            await anyio.sleep(0.002)
+
+
+def sleeps(manager: SessionManager, count: int = 1) -> Callable[[], bool]:
+    """Whether a cell has come to its `sleep`: a bash that has only forked may lose an interrupt."""
+
+    def is_there() -> bool:
+        running = [info.pid for info in manager.list_sessions() if info.is_running and info.pid]
+        return ["sleep" in comm(child) for pid in running for child in children(pid)].count(True) == count
+
+    return is_there
+
+
+def children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def comm(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text()
+    except OSError:
+        return ""
+
+
+async def test_the_state_of_the_shell_lives_on_from_cell_to_cell(notebook):
+    """Ours: directory, variables, functions, aliases, options, exports, arrays."""
+    await notebook.run("cd /tmp\nx=5; f() { echo f$x; }; export e=1; a=(1 2)")
+    await notebook.run("alias ll='echo long'; set -u")
+    assert await notebook.output("pwd; f; ll; sh -c 'echo $e'; echo ${a[1]}") == "/tmp\nf5\nlong\n1\n2\n"
+    outcome = await notebook.run("echo $nothing")
+    assert notebook.shown.written == "In[4]: line 1: nothing: unbound variable\n"
+    assert outcome.exit_status == ExitStatus(code=127)
+
+
+async def test_an_outcome_says_how_a_cell_ended(notebook, manager):
+    outcome = await notebook.run("false")
+    assert (outcome.exit_status, outcome.end_reason, outcome.committed) == (ExitStatus(code=1), EndReason.EXITED, True)
+    info = manager.info(outcome.session_id)
+    assert (info.pid, info.command, info.exit_code) == (outcome.pid, "false", 1)
+    assert (outcome.interrupted, outcome.notices, outcome.leftovers) == (False, (), 0)
+
+
+async def test_after_exit_the_next_cell_still_knows_everything(notebook):
+    outcome = await notebook.run("x=5; exit 3; x=6")
+    assert outcome.exit_status == ExitStatus(code=3)
+    assert await notebook.output("echo $? $x") == "3 5\n"
+
+
+async def test_a_syntax_error_runs_nothing(notebook, runner):
+    await notebook.run("x=1")
+    before = runner.generation
+    outcome = await notebook.run("x=2\ntouch ran\necho 'abc")
+    assert notebook.shown.written == "In[2]: line 3: unexpected EOF while looking for matching `''\n"
+    assert (outcome.exit_status, outcome.syntax_error, outcome.committed) == (ExitStatus(code=2), True, False)
+    assert runner.generation is before
+    assert not Path.home().joinpath("ran").exists()
+
+
+async def test_lines_are_counted_in_the_cell_and_not_in_the_script(notebook):
+    written = await notebook.output("%%session --name n\n\nnosuchcommand")
+    assert written == "In[1]: line 3: nosuchcommand: command not found\n"
+
+
+async def test_all_output_has_been_shown_when_the_outcome_is_there(notebook):
+    assert await notebook.output("seq 1 500") == "".join(f"{number}\n" for number in range(1, 501))
+
+
+async def test_a_comment_is_a_success_even_after_a_failure(notebook):
+    await notebook.run("false")
+    assert (await notebook.run("# only a comment\n")).exit_status == ExitStatus(code=0)
+
+
+async def test_an_interrupted_cell_is_over_and_keeps_its_state(notebook, runner, manager):
+    task = notebook.start("x=1; sleep 100; x=2")
+    await until(sleeps(manager))
+    with anyio.fail_after(5):
+        await runner.interrupt()
+        outcome = await task
+    assert outcome.interrupted
+    assert outcome.committed
+    assert outcome.exit_status is not None
+    assert outcome.exit_status.shell_code == 130
+    assert await notebook.output("echo $? $x") == "130 1\n"
+
+
+async def test_an_interrupt_leaves_background_jobs_alive(notebook, runner, manager, lifeline):
+    task = notebook.start(f"exec 9>{lifeline.path}; echo up >&9; sleep 100 & exec 9>&-; sleep 100")
+    with anyio.fail_after(5):
+        await lifeline.held()
+    await until(sleeps(manager, 2))
+    await runner.interrupt()
+    with anyio.fail_after(5):
+        outcome = await task
+    assert outcome.exit_status == ExitStatus(code=130)
+    assert outcome.leftovers == 1
+    assert manager.info(outcome.session_id).is_running
+
+
+async def test_a_cell_that_ignores_the_interrupt_gets_sigterm_after_the_grace(notebook, runner, manager):
+    task = notebook.start("x=1; trap '' INT; sleep 100")
+    await until(sleeps(manager))
+    await runner.interrupt()
+    with anyio.fail_after(10):
+        outcome = await task
+    assert "still running 0.3 s after the interrupt: SIGTERM to the process group of pid" in notebook.shown.written
+    assert outcome.exit_status == ExitStatus(signal=15)
+    assert outcome.committed
+
+
+async def test_what_ignores_sigterm_too_is_killed_with_its_whole_tree_and_that_is_said(notebook, runner, manager):
+    task = notebook.start("x=1; trap '' INT TERM; echo up; setsid -w sleep 100")
+    await until(lambda: "up" in notebook.shown.written)
+    await runner.interrupt()
+    await runner.interrupt()
+    with anyio.fail_after(10):
+        outcome = await task
+    steps = [line for line in notebook.shown.written.splitlines() if line.startswith("[vibesbox: ")]
+    assert [step.split(":")[1].strip() for step in steps[:2]] == ["interrupted again", "still running after SIGTERM"]
+    assert "are gone" in steps[-1]
+    assert not manager.info(outcome.session_id).is_running
+    assert outcome.interrupted
+
+
+async def test_background_jobs_stay_with_their_cells_session(notebook, manager):
+    outcome = await notebook.run("sleep 300 & x=1")
+    assert (outcome.exit_status, outcome.end_reason, outcome.leftovers) == (ExitStatus(code=0), None, 1)
+    info = manager.info(outcome.session_id)
+    assert (info.status, info.exit_code) == (SessionStatus.RUNNING, 0)
+    assert await notebook.output("echo $x") == "1\n"
+    assert await manager.terminate_session(outcome.session_id, force=True)
+
+
+async def test_late_output_of_a_background_job_goes_to_its_own_cell(notebook, manager, lifeline):
+    await notebook.run(f"mkfifo {lifeline.path}.go; (read -r line <{lifeline.path}.go; echo late) & echo now")
+    first = notebook.shown
+    assert await notebook.output("echo other") == "other\n"
+    await notebook.run(f"echo go >{lifeline.path}.go")
+    with anyio.fail_after(5):
+        await first.contains("late")
+    assert first.written.split() == ["now", "late"]
+
+
+async def test_the_session_ends_when_its_last_background_job_does(notebook, manager):
+    outcome = await notebook.run("sleep 0.05 &")
+    with anyio.fail_after(5):
+        info = await manager.wait(outcome.session_id)
+    assert (info.exit_code, info.end_reason) == (0, EndReason.EXITED)
+
+
+async def test_a_background_cell_returns_at_once_and_never_commits(notebook, manager):
+    outcome = await notebook.run("%%session --bg --name bg\nx=background; read -r line; echo got $line")
+    assert (outcome.exit_status, outcome.end_reason, outcome.committed) == (None, None, False)
+    shown = notebook.shown
+    assert await notebook.output("echo ${x-none}") == "none\n"
+    await manager.send_input("bg", "input\n")
+    with anyio.fail_after(5):
+        await shown.contains("got input")
+        info = await manager.wait(outcome.session_id)
+    assert info.exit_code == 0
+    assert await notebook.output("echo ${x-none}") == "none\n"
+
+
+async def test_of_two_foreground_cells_only_the_first_to_end_commits(notebook, lifeline):
+    task = notebook.start(f"mkfifo {lifeline.path}.go; echo up >{lifeline.path}; read -r l <{lifeline.path}.go; x=slow")
+    with anyio.fail_after(5):
+        await lifeline.held()
+    await notebook.run("x=quick")
+    await notebook.run(f"echo >{lifeline.path}.go")
+    outcome = await task
+    assert not outcome.committed
+    assert "another cell has changed the shell's state" in outcome.notices[0]
+    assert await notebook.output("echo $x") == "quick\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "status"),
+    [
+        ("kill -9 $$", ExitStatus(signal=9)),
+        ("kill -SEGV $$", ExitStatus(signal=11)),
+        ("exec true", ExitStatus(code=0)),
+        ("exec sh -c 'exit 9'", ExitStatus(code=9)),
+    ],
+)
+async def test_a_shell_that_hands_nothing_over_rolls_back_with_a_notice(notebook, script, status):
+    await notebook.run("x=1")
+    outcome = await notebook.run(f"x=2; {script}")
+    assert (outcome.exit_status, outcome.committed) == (status, False)
+    assert outcome.notices == (
+        f"the cell's shell did not hand over its state ({status}): the state is as before the cell",
+    )
+    assert await notebook.output("echo $x") == "1\n"
+
+
+async def test_a_stop_of_the_users_own_is_continued(notebook):
+    outcome = await notebook.run("kill -STOP $$; echo on; x=1")
+    assert (notebook.shown.written, outcome.exit_status, outcome.committed) == ("on\n", ExitStatus(code=0), True)
+
+
+async def test_a_time_limit_ends_a_cell_and_keeps_its_state(notebook):
+    outcome = await notebook.run("%%session --timeout 1s\nx=1; sleep 100")
+    assert (outcome.end_reason, outcome.committed) == (EndReason.TIMED_OUT, True)
+    assert await notebook.output("echo $x") == "1\n"
+
+
+async def test_options_of_one_cell_are_not_carried_on(notebook):
+    await notebook.run("k=before; cd /")
+    assert await notebook.output("%%session --cwd /usr --env k=v --env q=w\npwd; echo $k $q; y=1") == "/usr\nv w\n"
+    assert await notebook.output("pwd; echo $k ${q-none} $y") == "/\nbefore none 1\n"
+    assert await notebook.output("%%session --cwd usr/bin --env k=v\npwd; k=changed; cd /tmp") == "/usr/bin\n"
+    assert await notebook.output("pwd; echo $k") == "/tmp\nchanged\n"
+
+
+async def test_a_pipe_cell_behaves_like_a_script(notebook):
+    assert await notebook.output("%%session --io pipe\ncat; [[ -t 1 ]] || echo no terminal") == "no terminal\n"
+
+
+async def test_another_shell_runs_with_the_environment_of_this_one(notebook):
+    await notebook.run("export e=1; cd /usr")
+    outcome = await notebook.run("%%session --shell python3\nimport os\nprint(os.environ['e'], os.getcwd())\nexit(4)")
+    assert notebook.shown.written == "1 /usr\n"
+    assert (outcome.exit_status, outcome.committed, outcome.notices) == (ExitStatus(code=4), False, ())
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ("--cwd /no/such", DirectoryNotFoundError),
+        ("--shell /no/such", ShellNotFoundError),
+        ("--name taken", NameTakenError),
+    ],
+)
+async def test_options_that_can_not_be_met_run_nothing(notebook, manager, options, error):
+    await notebook.run("%%session --bg --name taken\nsleep 100")
+    with pytest.raises(error):
+        await notebook.run(f"%%session {options}\necho")
+    assert await notebook.output("echo fine") == "fine\n"
+    assert await manager.terminate_session("taken", force=True)
+
+
+async def test_a_directory_that_is_gone_is_said(notebook):
+    await notebook.run("mkdir gone; cd gone; rmdir ../gone")
+    outcome = await notebook.run("pwd")
+    assert notebook.shown.written == f"{Path.home()}\n"
+    assert outcome.notices == (f"the directory {Path.home()}/gone is gone; this cell began in {Path.home()}",)
+
+
+async def test_startup_files_that_hang_are_left_out_and_that_is_said(manager):
+    Path.home().joinpath(".bashrc").write_text("x=rc; sleep 100\n")
+    runner = CellRunner(manager, startup_timeout=0.5)
+    notebook = Notebook(runner)
+    outcome = await notebook.run("echo ${x-none}; alias a=echo\n")
+    assert notebook.shown.written == "none\n"
+    assert outcome.notices == (
+        "your shell's start-up files (~/.bashrc) took longer than 0.5 s; this shell goes without them",
+    )
+    assert await notebook.output("a aliases work") == "aliases work\n"
+    await runner.aclose()
+
+
+async def test_startup_files_are_read_once(notebook):
+    Path.home().joinpath(".bashrc").write_text("echo x >>~/read; alias ll='echo long'\n")
+    assert await notebook.output("ll; cat ~/read") == "long\nx\n"
+    assert await notebook.output("ll; cat ~/read") == "long\nx\n"
+
+
+async def test_the_marker_of_a_session_is_its_own(notebook):
+    first = await notebook.run("echo $VIBESBOX_SESSION")
+    assert notebook.shown.written.strip() == first.session_id
+    second = await notebook.run("echo $VIBESBOX_SESSION")
+    assert notebook.shown.written.strip() == second.session_id
+
+
+async def test_a_cell_whose_caller_gives_up_goes_on(notebook, manager, lifeline):
+    task = notebook.start(f"x=1; echo up >{lifeline.path}; sleep 0.1; x=2")
+    with anyio.fail_after(5):
+        await lifeline.held()
+    task.cancel()
+    await until(lambda: bool(manager.list_sessions()))
+    with anyio.fail_after(5):
+        info = await manager.wait(manager.list_sessions()[0].session_id)
+    assert info.exit_code == 0
+
+
+async def test_a_runner_that_is_closed_leaves_no_waiting_shell(manager):
+    runner = CellRunner(manager)
+    await runner.start()
+    await runner.aclose()
+    await until(lambda: not any(str(manager.workspace.path) in line for line in command_lines()))
+
+
+def command_lines() -> list[str]:
+    lines = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            lines.append(path.read_bytes().decode(errors="replace"))
+        except OSError:
+            continue
+    return lines

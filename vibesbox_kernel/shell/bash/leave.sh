@@ -1,0 +1,19 @@
+# The cell has come to its end by itself.
+#
+# If it has set an EXIT trap of its own, ours is gone: put it back, and let cell.sh run the user's commands first, with
+# the cell's status in $?. Otherwise exit now, while the output is still turned off (xtrace would show the `exit`).
+{
+    __vb_status=$? __vb_way=end
+    builtin enable -n >|"$__vb_cell/disabled"
+    builtin enable "${__vb_builtins[@]}"
+    [[ $- != *v* ]] || __vb_verbose=yes # finish.sh notes it; now it would show the trap's text
+    builtin set +v
+    builtin trap -p EXIT >|"$__vb_cell/exit-trap"
+    builtin read -r -d '' __vb_goodbye <"$__vb_cell/exit-trap" || builtin :
+    builtin trap -- "$__vb_trap" EXIT
+    if [[ -z $__vb_goodbye || $__vb_goodbye == "trap -- '{ __vb_status="* ]]; then
+        builtin exit "$__vb_status"
+    fi
+    builtin eval "__vb_goodbye=(${__vb_goodbye#trap -- })"
+    builtin return "$__vb_status"
+}

@@ -1,0 +1,1 @@
+{ \builtin . ./begin.sh && \builtin :; } >/dev/null 2>&1;

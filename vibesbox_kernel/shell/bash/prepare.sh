@@ -1,0 +1,47 @@
+# Before the cell: take on the state, wait for the word to begin, and look whether the cell can be read at all.
+#
+# Sourced by cell.sh with $1 the directory of these files, $3 the mark for `state` (see finish.sh) and $2 the directory of
+# this cell, which holds
+#   restore.sh, functions   the state that the cell starts from
+#   begin.sh                what must wait until the driver is out of the way (see restore.py)
+#   <label>                 the cell's text
+# and takes `state`, what is to be carried on to the next cell.
+#
+# Everything is in one group for the reason given in cell.sh, and every builtin is called by `builtin`: users define
+# functions named cd, exit and trap.
+{
+    __vb_driver=$1 __vb_cell=$2 __vb_mark=$3
+    builtin set --
+    # The cell's file is sourced by its bare name, for messages name it as it was given: `In[12]: line 3: ...`.
+    builtin cd -P -- "$__vb_cell" 2>/dev/null || builtin exit 0 # given up before it was up, and its files are gone
+    builtin . ./restore.sh 2>|restore.log
+
+    # Descriptor 250 is the control pipe; its one line is `CHECK LABEL`. End of file means that this bash is not wanted
+    # any more. The time limit is there because of TMOUT, which `read` would take for its own.
+    until builtin read -r -t 99999999 -u 250 __vb_control; do
+        (($? > 128)) || builtin exit 0
+    done
+    builtin exec 250<&-
+    __vb_check=${__vb_control%% *} __vb_label=${__vb_control#* }
+    builtin . "$__vb_driver/common.sh"
+
+    # A fork reads the cell with `set -n`, which reads and runs nothing. A shell under `set -n` would not even begin to
+    # source; but a DEBUG trap runs when the decision to run the `.` has been taken.
+    if [[ $__vb_check != none ]] && ! (
+        [[ $__vb_check != extglob ]] || builtin shopt -s extglob
+        builtin trap '\builtin set -n' DEBUG
+        builtin . -- "$__vb_label"
+    ) 2>|syntax.log; then
+        builtin read -r -d '' __vb_message <syntax.log || builtin :
+        builtin read -r -d '' __vb_opening <"$__vb_driver/opening.sh" || builtin :
+        builtin printf '%s\n' "${__vb_message//"$__vb_opening"/}" >&2
+        builtin printf '\n%s end\n2 syntax\n' "$__vb_mark" >|state
+        builtin kill -STOP $$
+        builtin exit 2
+    fi
+
+    # `exit`, `set -e` and signals end in the EXIT trap, and so does leave.sh. In its text (at-exit.sh) `trap -p` comes first, because
+    # inside a sourced file bash hides the DEBUG trap, and aliases are off before finish.sh is read. It is short, because
+    # `set -v` shows it.
+    builtin trap -- "$__vb_trap" EXIT
+}

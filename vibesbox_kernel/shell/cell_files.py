@@ -1,0 +1,205 @@
+"""The files by which a cell's bash and its runner talk, and what is on its command line.
+
+Layout, below a private directory of the runner's::
+
+    driver/            the bash texts of this package; `nothing` is a fifo that no one writes to
+    cell-7/            one per bash, made before it starts
+        restore.sh, functions    the state that it starts from
+        begin.sh                 what its first line sources (directory, late options, traps, $?)
+        In[12]                   the cell's text, under the name that its messages bear
+        state                    written by bash at the end of the cell; `dump.py` reads it
+        disabled, locals, ...    what bash notes on the way
+        go                       when it is there, a stopped bash that is continued ends by itself
+        ready                    a fifo by which the bash of the start-up files says that `state` is written
+
+The control pipe carries one line, ``CHECK LABEL``; ``bash/prepare.sh`` reads it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import shutil
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+
+from vibesbox_kernel.errors import ShellStateError
+from vibesbox_kernel.shell.dump import Dump, new_mark, parse_dump
+from vibesbox_kernel.shell.restore import begin_text, restore_text
+from vibesbox_kernel.shell.state import ShellState
+from vibesbox_kernel.shell.syntax import Check
+
+_FILES = frozenset(
+    {"begin.sh", "disabled", "exit-trap", "functions", "go", "locals", "ready", "restore.log", "restore.sh", "state"}
+    | {"syntax.log"}
+)
+_TEXTS = ("at-exit.sh", "common.sh", "finish.sh", "leave.sh", "opening.sh", "prepare.sh", "startup.sh")
+
+
+class Driver:
+    """The bash texts, laid out where a bash can source them.
+
+    Args:
+        root: A private directory; everything is made below it.
+        bash: The path of the bash.
+    """
+
+    def __init__(self, root: Path, bash: str) -> None:
+        self.bash = bash
+        self._root = root
+        self._numbers = itertools.count(1)
+        self.directory = root / "driver"
+        self._cell_text = _without_comments(_text("cell.sh"))
+        self.opening = _text("opening.sh").encode()
+
+    def new_directory(self) -> CellDirectory:
+        """Make the directory of the next bash."""
+        if not self.directory.is_dir():
+            self._lay_out()  # for the first time, or because the runtime directory went with a broker that died
+        path = self._root / f"cell-{next(self._numbers)}"
+        path.mkdir(mode=0o700)
+        return CellDirectory(path, self)
+
+    def _lay_out(self) -> None:
+        self.directory.mkdir(mode=0o700, parents=True)
+        for name in _TEXTS:
+            _write(self.directory / name, _text(name).encode())
+        os.mkfifo(self.directory / "nothing", 0o600)
+
+    def cell_argv(self, directory: CellDirectory) -> list[str]:
+        """The command line of a bash that waits for its cell."""
+        return [
+            self.bash,
+            "--noprofile",
+            "--norc",
+            "-c",
+            self._cell_text,
+            "bash",
+            str(self.directory),
+            str(directory.path),
+            directory.mark,
+        ]
+
+    def startup_argv(self, *, rc_files: bool) -> list[str]:
+        """The command line of the bash whose state is the first."""
+        startup = str(self.directory / "startup.sh")
+        if rc_files:
+            return [self.bash, "--rcfile", startup, "-i"]
+        return [self.bash, "--noprofile", "--norc", startup]
+
+    def startup_environment(self, directory: CellDirectory, *, rc_files: bool) -> dict[str, str]:
+        """What startup.sh must know, besides the environment that it shall hand on."""
+        return {
+            "__vb_driver": str(self.directory),
+            "__vb_cell": str(directory.path),
+            "__vb_mark": directory.mark,
+            "__vb_rc_files": "yes" if rc_files else "",
+        }
+
+
+class CellDirectory:
+    """The directory of one bash."""
+
+    def __init__(self, path: Path, driver: Driver) -> None:
+        self.path = path
+        self.mark = new_mark()
+        self._opening = driver.opening
+
+    def write_state(self, state: ShellState) -> None:
+        """Lay out the state that the bash takes on while it waits."""
+        _write(self.path / "functions", state.functions)
+        _write(self.path / "restore.sh", restore_text(state))
+
+    def write_cell(
+        self,
+        script: str,
+        *,
+        label: str,
+        line: int,
+        check: Check,
+        state: ShellState,
+        status: int,
+        directory: bytes,
+        exports: Mapping[str, str],
+    ) -> bytes:
+        """Lay out a cell.
+
+        Args:
+            script: The cell's text.
+            label: The name that its messages bear.
+            line: The line number, in the front-end's cell, at which the script begins.
+            check: How to look for syntax errors.
+            state: What the cell starts from.
+            status: What ``$?`` shall be at its first command.
+            directory: Where it shall begin.
+            exports: Variables for it alone.
+
+        Returns:
+            The line that lets the waiting bash begin.
+        """
+        name = file_name(label)
+        begin = begin_text(state, status=status, directory=directory, exports=exports)
+        # The opening stands on the cell's own first line, so that every line keeps its number.
+        text = self._opening + b"\n" * (line - 1) + script.encode("utf-8", "surrogateescape") + b"\n"
+        _write(self.path / "begin.sh", begin)
+        _write(self.path / name, text)
+        _write(self.path / "state", b"")  # made here: bash would make it with the user's umask
+        return f"{check} {name}\n".encode()
+
+    def read_dump(self) -> Dump:
+        """What the bash has handed over.
+
+        Raises:
+            ShellStateError: Nothing, or not all of it.
+        """
+        try:
+            data = (self.path / "state").read_bytes()
+        except OSError as error:
+            raise ShellStateError(f"the shell's state can not be read: {error}") from error
+        return parse_dump(data, self.mark)
+
+    def open_ready(self) -> int:
+        """Make the fifo `ready`; its read end becomes readable when the start-up state is written."""
+        os.mkfifo(self.path / "ready", 0o600)
+        return os.open(self.path / "ready", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def let_go(self) -> None:
+        """Have the stopped bash, once it is continued, end by itself."""
+        with contextlib.suppress(FileNotFoundError):
+            (self.path / "begin.sh").rename(self.path / "go")  # which works on a full disk too
+
+    def let_keep(self) -> None:
+        """Have the stopped bash, once it is continued, stay as the keeper; it does so unless it was let go before."""
+        (self.path / "go").unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Delete all of it."""
+        try:
+            for file in self.path.iterdir():
+                file.unlink()
+            self.path.rmdir()
+        except OSError:
+            shutil.rmtree(self.path, ignore_errors=True)  # somebody has made a directory in it
+
+
+def file_name(label: str) -> str:
+    """A label as a file's name; it stays as it is if it can."""
+    name = label.replace("/", "\N{DIVISION SLASH}").replace("\0", "").replace("\n", " ")
+    taken = name in ("", ".", "..") or name in _FILES
+    return f"cell {name}" if taken else name
+
+
+def _text(name: str) -> str:
+    return resources.files("vibesbox_kernel.shell").joinpath("bash").joinpath(name).read_text("utf-8")
+
+
+def _without_comments(text: str) -> str:
+    return "".join(line for line in text.splitlines(keepends=True) if not line.startswith("#"))
+
+
+def _write(path: Path, data: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with open(descriptor, "wb") as file:
+        file.write(data)

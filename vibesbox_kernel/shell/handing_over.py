@@ -1,0 +1,119 @@
+"""The end of a cell: its bash hands over what it has, or does not."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from vibesbox_kernel.errors import BrokerError, SessionEndedError, SessionTimeoutError, ShellStateError
+from vibesbox_kernel.models import EndReason, ExitStatus
+from vibesbox_kernel.shell.dump import Dump, Way
+from vibesbox_kernel.shell.spare import WaitingBash
+
+if TYPE_CHECKING:
+    from vibesbox_kernel.sessions import SessionManager
+
+logger = logging.getLogger(__name__)
+
+OVER_SECONDS = 1.0
+_CRASHES = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE})
+
+
+@dataclass(frozen=True)
+class CellEnd:
+    """How a cell's bash ended its work.
+
+    Attributes:
+        exit_status: None when it was lost with the broker.
+        dump: What it has handed over; None when nothing, or nothing to be trusted.
+        others: Processes that it has left running.
+        end_reason: None while they run.
+        syntax_error: Nothing of the cell was run.
+    """
+
+    exit_status: ExitStatus | None
+    dump: Dump | None
+    others: int
+    end_reason: EndReason | None
+    syntax_error: bool = False
+
+
+async def wait_for_end(manager: SessionManager, waiting: WaitingBash, *, interrupted: Callable[[], bool]) -> CellEnd:
+    """Wait until a cell's bash hands over, take its status, and let it go or keep it. Runs on the engine.
+
+    Args:
+        manager: Whose session it is.
+        waiting: The bash, which has begun.
+        interrupted: Whether the user has interrupted the cell.
+    """
+    session_id = waiting.session_id
+    while True:
+        handover = await manager.wait_handover(session_id)
+        if not handover.stopped:
+            return await _without_handover(manager, session_id, handover.exit_status, handover.others, None)
+        dump = _read(waiting)
+        if dump is not None:
+            break
+        # Stopped by the user (`kill -STOP $$`), or its state could not be written. It goes on, and in the second
+        # case to its end.
+        waiting.directory.let_go()
+        await manager.resume_session(session_id)
+    if not dump.way.certain and not handover.others:
+        return await _by_its_real_end(manager, waiting, dump)
+    code = _best_guess(dump, interrupted=interrupted())
+    if handover.others:
+        waiting.directory.let_keep()
+    try:
+        await manager.settle_session(session_id, code, keep=handover.others > 0)
+    except (SessionEndedError, BrokerError) as error:
+        logger.info("session=%s ended while it handed over: %s", session_id, error)
+        return await _without_handover(manager, session_id, None, 0, dump)
+    if dump.way is Way.SYNTAX:
+        return CellEnd(ExitStatus(code=code), None, 0, EndReason.EXITED, syntax_error=True)
+    reason = None if handover.others else EndReason.EXITED
+    return CellEnd(ExitStatus(code=code), dump, handover.others, reason)
+
+
+async def _by_its_real_end(manager: SessionManager, waiting: WaitingBash, dump: Dump) -> CellEnd:
+    """A signal may be ending it: let it happen, the status will be the true one."""
+    waiting.directory.let_go()
+    with contextlib.suppress(SessionEndedError, BrokerError):
+        await manager.resume_session(waiting.session_id)
+    handover = await manager.wait_handover(waiting.session_id)
+    return await _without_handover(manager, waiting.session_id, handover.exit_status, handover.others, dump)
+
+
+async def _without_handover(
+    manager: SessionManager, session_id: str, exit_status: ExitStatus | None, others: int, dump: Dump | None
+) -> CellEnd:
+    """The leader is gone."""
+    if not others:
+        with contextlib.suppress(SessionTimeoutError):
+            await manager.wait(session_id, OVER_SECONDS)
+    info = manager.info(session_id)
+    status = exit_status or info.exit_status
+    if status is not None and status.signal in _CRASHES:
+        dump = None  # bash runs EXIT traps even then, over a memory that can not be trusted
+    return CellEnd(status, dump, others, info.end_reason)
+
+
+def _best_guess(dump: Dump, *, interrupted: bool) -> int:
+    """The exit code of a bash that must stay for its background jobs: a signal that ended it will never be known."""
+    if dump.way.certain:
+        return dump.code
+    if interrupted:
+        return 128 + signal.SIGINT
+    if dump.way is Way.TRAP and dump.code == 0:
+        return 128 + signal.SIGTERM
+    return dump.code
+
+
+def _read(waiting: WaitingBash) -> Dump | None:
+    try:
+        return waiting.directory.read_dump()
+    except ShellStateError:
+        return None

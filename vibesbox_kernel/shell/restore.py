@@ -1,0 +1,125 @@
+"""The texts by which a bash takes on a state.
+
+The order in which things are taken on is most of the art:
+
+* Aliases stay off until everything has been read, or they would be expanded into the functions. Functions come last,
+  so that one that is called ``declare`` or ``alias`` is not in our way.
+* What would disturb the driver waits until its last command, ``begin_text``: the directory, ``-e``, ``-u``, ``-x``,
+  traps, limits, disabled builtins.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+
+from vibesbox_kernel.shell.quoting import quote
+from vibesbox_kernel.shell.state import ShellState
+
+# What a bash with an empty environment has anyway, and a user may have unset.
+_DEFAULTS = tuple(b"HOME HOSTNAME HOSTTYPE IFS MACHTYPE OPTERR OPTIND OSTYPE PATH PS4 SHELL SHLVL TERM".split())
+
+_DEFAULT_OPTIONS = (b"braceexpand", b"hashall", b"interactive-comments")
+_LATE_OPTIONS = (
+    b"functrace",
+    b"errtrace",
+    b"keyword",
+    b"noglob",
+    b"physical",
+    b"allexport",
+    b"history",
+    b"histexpand",
+    b"monitor",
+    b"nounset",
+    b"errexit",
+    b"posix",
+)
+_NOISY_OPTIONS = (b"verbose", b"xtrace")
+# `noexec` and `onecmd` would run nothing of the next cell, `privileged` would ignore what it is given.
+_NEVER_OPTIONS = (b"noexec", b"onecmd", b"privileged")
+
+# `expand_aliases` must be off as long as functions are read, and `sourcepath` until the cell is sourced; `extdebug`
+# sets options; the other two can not be set.
+_OTHER_SHOPTS = frozenset({b"expand_aliases", b"extdebug", b"login_shell", b"restricted_shell", b"sourcepath"})
+
+
+def restore_text(state: ShellState) -> bytes:
+    """What a waiting bash sources; a file ``functions`` beside it must hold ``state.functions``."""
+    return b"\n".join(_restore(state)) + b"\n"
+
+
+def begin_text(state: ShellState, *, status: int, directory: bytes, exports: Mapping[str, str] | None = None) -> bytes:
+    """What is sourced from the cell's own first line, as the driver's last act.
+
+    Args:
+        state: What the cell starts from.
+        status: What ``$?`` shall be at the cell's first command.
+        directory: Where the cell shall begin; it must exist.
+        exports: Variables for this cell alone.
+    """
+    return b"\n".join(_begin(state, status, directory, exports or {})) + b"\n"
+
+
+def _restore(state: ShellState) -> Iterator[bytes]:
+    yield b"builtin shopt -u ${BASHOPTS//:/ }"
+    yield b" ".join((b"builtin shopt -s", *sorted(state.shopts - _OTHER_SHOPTS)))
+    yield state.umask
+    missing = [name for name in _DEFAULTS if name not in state.variables]
+    if missing:
+        yield b"builtin unset -v " + b" ".join(missing)
+    yield from state.variables.values()
+    yield b" ".join((b"builtin set --", *state.parameters))
+    for name in _DEFAULT_OPTIONS:
+        if name not in state.options:
+            yield b"builtin set +o " + name
+    yield from _turn_on(
+        sorted(state.options.difference(_LATE_OPTIONS, _NOISY_OPTIONS, _NEVER_OPTIONS, _DEFAULT_OPTIONS))
+    )
+    # Reversed, because `pushd -n` puts a directory right below the working directory.
+    for directory in reversed(state.stack):
+        yield b"builtin pushd -n " + directory + b" >/dev/null"
+    yield state.completions
+    if state.commands:
+        yield state.commands
+        yield b'for __vb_each in "${!__vb_commands[@]}"; do'
+        yield b'    builtin hash -p "${__vb_commands[$__vb_each]}" -- "$__vb_each"'
+        yield b"done"
+    yield state.aliases
+    yield b"builtin . functions"
+    if b"expand_aliases" in state.shopts:
+        yield b"builtin shopt -s expand_aliases"
+
+
+def _begin(state: ShellState, status: int, directory: bytes, exports: Mapping[str, str]) -> Iterator[bytes]:
+    yield b"builtin cd -- " + quote(directory) + b" || builtin cd /"
+    yield state.old_directory or b"builtin unset -v OLDPWD"
+    for variable, value in exports.items():
+        yield f"builtin declare -x {variable}=".encode() + quote(os.fsencode(value))
+    yield from _ulimits(state)
+    traps = dict(state.traps)
+    debug = traps.pop(b"DEBUG", None)
+    for name, command in traps.items():
+        yield b"builtin trap -- " + command + b" " + name
+    if b"extdebug" in state.shopts:  # before the options: it sets some
+        yield b"builtin shopt -s extdebug"
+    yield from _turn_on(name for name in _LATE_OPTIONS if name in state.options)
+    if b"posix" in state.options and b"expand_aliases" not in state.shopts:  # after the options: `posix` turns it on
+        yield b"builtin shopt -u expand_aliases"
+    if b"sourcepath" in state.shopts:
+        yield b"builtin shopt -s sourcepath"
+    yield state.disabled
+    if debug is not None:
+        yield b"builtin trap -- " + debug + b" DEBUG"
+    yield from _turn_on(name for name in _NOISY_OPTIONS if name in state.options)
+    yield f"builtin return {status}".encode()
+
+
+def _turn_on(options: Iterable[bytes]) -> Iterator[bytes]:
+    return (b"builtin set -o " + name for name in options)
+
+
+def _ulimits(state: ShellState) -> Iterator[bytes]:
+    # Soft before hard: a soft limit may not lie above a hard one.
+    for flag, limits in ((b"-S", state.soft_limits), (b"-H", state.hard_limits)):
+        for letter, value in limits.items():
+            yield b"builtin ulimit " + flag + b" -" + letter + b" " + value

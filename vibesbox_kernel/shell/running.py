@@ -1,0 +1,102 @@
+"""A cell that has begun."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from vibesbox_kernel.errors import SessionEndedError, ShellStateError
+from vibesbox_kernel.models import IoMode
+from vibesbox_kernel.shell.cell import Cell
+from vibesbox_kernel.shell.escalation import Interruption
+from vibesbox_kernel.shell.handing_over import CellEnd
+from vibesbox_kernel.shell.script import Script
+from vibesbox_kernel.shell.spare import WaitingBash
+from vibesbox_kernel.shell.state import ShellState
+from vibesbox_kernel.shell.stream import OutputPump, OutputSink
+
+if TYPE_CHECKING:
+    from vibesbox_kernel.sessions import SessionManager
+
+
+@dataclass(frozen=True)
+class Running:
+    """A cell that has begun.
+
+    Attributes:
+        waiting: Its bash, which waits no more.
+        pump: Shows its output, until the session ends.
+        began_at: By the monotonic clock.
+    """
+
+    cell: Cell
+    script: Script
+    waiting: WaitingBash
+    pump: OutputPump
+    interruption: Interruption
+    began_at: float
+
+    @property
+    def foreground(self) -> bool:
+        """Whether somebody waits for it."""
+        return not self.cell.options.background
+
+    def state_after(self, end: CellEnd) -> ShellState:
+        """What the cell hands on, without what it was given for itself alone (unless it has changed that).
+
+        Raises:
+            ShellStateError: It hands nothing on; says why.
+        """
+        if end.dump is None:
+            status = end.exit_status or "its end was not seen"
+            raise ShellStateError(f"the cell's shell did not hand over its state ({status})")
+        base = self.waiting.generation.state
+        state = ShellState.from_dump(end.dump, base).without_exports(base, self.cell.options.env)
+        if self.script.for_one_cell and state.cwd == self.script.directory:
+            state = replace(state, directory=base.directory, old_directory=base.old_directory)
+        return state
+
+
+async def begin(
+    manager: SessionManager,
+    waiting: WaitingBash,
+    cell: Cell,
+    script: Script,
+    *,
+    label: str,
+    sink: OutputSink,
+    interrupt_grace: float,
+) -> Running:
+    """Give a waiting bash its cell, and show what it puts out. Runs on the engine.
+
+    Raises:
+        NameTakenError: Another running session has the cell's name; nothing has begun.
+    """
+    control = waiting.directory.write_cell(
+        script.text,
+        label=label,
+        line=cell.script_line,
+        check=script.check,
+        state=waiting.generation.state,
+        status=script.status,
+        directory=os.fsencode(script.directory),
+        exports=cell.options.env,
+    )
+    options = cell.options
+    await manager.begin_session(
+        waiting.session_id, command=cell.script, name=options.name, control=control, timeout=options.timeout
+    )
+    pump = OutputPump(manager, waiting.session_id, sink)
+    manager.engine.start(pump.run(), name=f"vibesbox-output-{label}")
+    interruption = Interruption(
+        manager, waiting.session_id, grace=interrupt_grace, say=lambda step: sink.text(f"[vibesbox: {step}]\n")
+    )
+    running = Running(cell, script, waiting, pump, interruption, time.monotonic())
+    if running.foreground and waiting.io is IoMode.PIPE:
+        # A script's standard input: nobody could send it anything while it keeps the notebook waiting.
+        with contextlib.suppress(SessionEndedError):
+            await manager.send_input(waiting.session_id, b"", eof=True)
+    return running

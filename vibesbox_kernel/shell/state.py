@@ -1,0 +1,196 @@
+"""The state of a shell as data: what one cell hands on to the next.
+
+``ShellState.from_dump`` reads what a bash has written down; the texts of ``restore`` make the next one know it again.
+The state is kept as text that bash itself wrote to be read back by bash; only names are looked at. Everything is bytes:
+a variable may hold any but NUL.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from vibesbox_kernel.errors import ShellStateError
+from vibesbox_kernel.shell.dump import TRAPS, Dump
+from vibesbox_kernel.shell.quoting import unquote
+
+SESSION_MARKER = "VIBESBOX_SESSION"
+
+_VARIABLE = re.compile(rb"declare -([-a-zA-Z]+) ([A-Za-z_][A-Za-z_0-9]*)(?==|$)", re.MULTILINE)
+_FUNCTION_NAME = re.compile(rb"(?m)^declare -[-a-zA-Z]+ (.+)$")
+_TRAP = re.compile(rb"(?m)^trap -- ('(?:[^']|'\\'')*') (\S+)$")
+
+# What bash makes itself, for each process anew, or what is the next cell's own. OLDPWD, the directory stack and the
+# hashed commands are carried in their own way; POSIXLY_CORRECT comes with `set -o posix`; BASH_XTRACEFD names a
+# descriptor that the next cell does not have.
+_NOT_CARRIED = re.compile(
+    rb"""BASH|BASHOPTS|BASHPID|BASH_(?:ALIASES|ARGC|ARGV0?|CMDS|COMMAND|EXECUTION_STRING|LINENO|SOURCE|SUBSHELL|VERSINFO)
+    |BASH_VERSION|BASH_XTRACEFD|COMP_WORDBREAKS|DIRSTACK|EPOCHREALTIME|EPOCHSECONDS|EUID|FUNCNAME|GROUPS|HISTCMD|HISTFILE
+    |LINENO|OLDPWD|PIPESTATUS|POSIXLY_CORRECT|PPID|PWD|RANDOM|SHELLOPTS|SRANDOM|UID|VIBESBOX_SESSION|_|__vb_\w*""",
+    re.VERBOSE,
+)
+
+# Set by `checkwinsize` after each command, from a terminal that the next cell may not have.
+_TERMINAL_SIZE = frozenset({b"LINES", b"COLUMNS"})
+
+_INTERACTIVE_OPTIONS = frozenset({b"emacs", b"histexpand", b"history", b"monitor", b"vi"})
+
+# Not `-R`: by that limit the broker knows whose a process is.
+_LIMITS = b"cdefilmnqrstuvx"
+_LIMIT = re.compile(rb"(?m)-(\w)\) +(\S+)$")
+
+
+@dataclass(frozen=True)
+class ShellState:
+    """Everything that one cell hands on to the next.
+
+    Attributes:
+        directory: The working directory, with the symbolic links by which it was reached.
+        variables: What declares each variable, by its name, in bash's own words.
+        functions: The text that defines all functions.
+        function_names: Their names.
+        aliases: The text that defines all aliases.
+        options: What is on, of ``set -o``.
+        shopts: What is on, of ``shopt``.
+        traps: Commands (quoted) by signal, without EXIT: that is the cell's own.
+        stack: The directory stack below the working directory, each quoted.
+        parameters: ``$1`` and so on, each quoted.
+        completions: The text that defines them.
+        disabled: The text that disables builtins.
+        soft_limits: Values of ``ulimit -S`` by letter.
+        hard_limits: Values of ``ulimit -H`` by letter.
+        umask: The text that sets it.
+        old_directory: What declares ``OLDPWD``; empty when it is unset.
+        commands: What declares where hashed commands were found, by command; empty when there are none.
+    """
+
+    directory: bytes
+    variables: Mapping[bytes, bytes] = field(default_factory=dict)
+    functions: bytes = b""
+    function_names: tuple[str, ...] = ()
+    aliases: bytes = b""
+    options: frozenset[bytes] = frozenset()
+    shopts: frozenset[bytes] = frozenset()
+    traps: Mapping[bytes, bytes] = field(default_factory=dict)
+    stack: tuple[bytes, ...] = ()
+    parameters: tuple[bytes, ...] = ()
+    completions: bytes = b""
+    disabled: bytes = b""
+    soft_limits: Mapping[bytes, bytes] = field(default_factory=dict)
+    hard_limits: Mapping[bytes, bytes] = field(default_factory=dict)
+    umask: bytes = b""
+    old_directory: bytes = b""
+    commands: bytes = b""
+
+    @classmethod
+    def from_dump(cls, dump: Dump, previous: ShellState) -> ShellState:
+        """Read a state back.
+
+        Args:
+            dump: What the cell's bash wrote down.
+            previous: The state that the cell began with, for what could not be seen at its end.
+
+        Raises:
+            ShellStateError: A section is missing.
+        """
+        try:
+            return _read(dump.sections, previous)
+        except KeyError as error:
+            raise ShellStateError(f"the shell's state has no section {error}") from error
+
+    @property
+    def variable_names(self) -> tuple[str, ...]:
+        """Names of the variables, as bash orders them."""
+        return tuple(os.fsdecode(name) for name in self.variables)
+
+    @property
+    def cwd(self) -> str:
+        """The working directory."""
+        return os.fsdecode(self.directory)
+
+    def for_cells(self) -> ShellState:
+        """The first state: without what only makes sense at a prompt, and with aliases, which only a prompt has on."""
+        options = self.options - _INTERACTIVE_OPTIONS
+        shopts = self.shopts | {b"expand_aliases"}
+        traps = {name: command for name, command in self.traps.items() if name != b"DEBUG"}  # prompt decorators
+        return replace(self, options=options, shopts=shopts, traps=traps)
+
+    def without_exports(self, base: ShellState, exports: Mapping[str, str]) -> ShellState:
+        """The state without variables that were only a cell's own; those that the cell has changed stay.
+
+        Args:
+            base: What the cell started from: where a variable goes back to.
+            exports: What the cell was given.
+        """
+        variables = dict(self.variables)
+        for name, value in exports.items():
+            key = name.encode()
+            if _value(variables.get(key, b"")) == os.fsencode(value):
+                del variables[key]
+                if key in base.variables:
+                    variables[key] = base.variables[key]
+        return replace(self, variables=variables)
+
+
+def _read(sections: Mapping[str, bytes], previous: ShellState) -> ShellState:
+    declarations = dict(_declarations(sections["variables"]))
+    exported_size = {n for n in _TERMINAL_SIZE if declarations.get(n, b"").startswith(b"declare -x")}
+    return ShellState(
+        directory=sections["directory"].removesuffix(b"\n") or previous.directory,
+        variables={
+            name: text
+            for name, text in declarations.items()
+            if not _NOT_CARRIED.fullmatch(name) and (name not in _TERMINAL_SIZE or name in exported_size)
+        },
+        functions=sections["functions"],
+        function_names=tuple(os.fsdecode(match[1]) for match in _FUNCTION_NAME.finditer(sections["function-names"])),
+        aliases=sections["aliases"],
+        options=frozenset(sections["options"].strip().split(b":")),
+        shopts=frozenset(sections["shopt"].strip().split(b":")),
+        traps={match[2]: match[1] for match in _TRAP.finditer(sections[TRAPS]) if match[2] != b"EXIT"},
+        stack=_words(sections["stack"]),
+        parameters=_words(sections["parameters"]) if "parameters" in sections else previous.parameters,
+        completions=sections["complete"],
+        disabled=sections["disabled"],
+        soft_limits=_limits(sections["soft-limits"]),
+        hard_limits=_limits(sections["hard-limits"]),
+        umask=sections["umask"].strip(),
+        old_directory=declarations.get(b"OLDPWD", b""),
+        commands=sections["commands"].replace(b" BASH_CMDS", b" __vb_commands", 1).rstrip(b"\n"),
+    )
+
+
+def _declarations(text: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """What ``declare -p`` says of each variable.
+
+    Bash 5.2 puts each on one line. Before it, newlines in values were printed as they are: a line that does not begin a
+    declaration continues the last one.
+    """
+    name, lines = b"", list[bytes]()
+    for line in text.rstrip(b"\n").split(b"\n"):
+        match = _VARIABLE.match(line)
+        if match is None:
+            lines.append(line)
+            continue
+        if name:
+            yield name, b"\n".join(lines)
+        name, lines = match[2], [line]
+    if name:
+        yield name, b"\n".join(lines)
+
+
+def _value(declaration: bytes) -> bytes:
+    """The value of a variable that is no array."""
+    return unquote(declaration.partition(b"=")[2])
+
+
+def _limits(text: bytes) -> dict[bytes, bytes]:
+    """What ``ulimit -a`` says; the words before the letter may be in any language."""
+    return {match[1]: match[2] for match in _LIMIT.finditer(text) if match[1] in _LIMITS}
+
+
+def _words(text: bytes) -> tuple[bytes, ...]:
+    r"""The lines that ``printf '%q\n'`` has put out; it writes a newline in a word as ``\n``."""
+    return tuple(line for line in text.split(b"\n") if line)

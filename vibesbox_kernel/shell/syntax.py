@@ -1,0 +1,34 @@
+"""How to look for syntax errors in a cell before anything of it runs.
+
+Bash reads and runs a script line by line, so a line can change how the next ones are read: ``shopt -s extglob``
+allows more patterns, an alias can stand for any syntax. A look at the whole cell beforehand cannot know that; where it
+might be wrong it must not refuse a cell that bash would run.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+
+_RESERVED = r"case|coproc|do|done|elif|else|esac|fi|for|function|if|select|then|time|until|while"
+_PLAIN = re.compile(r"[\w\s./=:,@%+-]*")
+_PLAIN_BUT_RESERVED = re.compile(rf"\b(?:{_RESERVED})\b")
+_EXTGLOB = re.compile(r"\bextglob\b|(?m:^\s*(?:\.|source)\s)")
+_ALIAS = re.compile(rf"\balias\s[^\n]*=[^\n]*(?:[(){{}};&|]|\b(?:{_RESERVED})\b)")
+
+
+class Check(StrEnum):
+    """What ``bash/prepare.sh`` does before the cell."""
+
+    STRICT = "strict"
+    EXTGLOB = "extglob"
+    NONE = "none"
+
+
+def check_for(script: str) -> Check:
+    """The strictest look that refuses no cell that bash would run, and none where nothing can be wrong."""
+    if _PLAIN.fullmatch(script) and not _PLAIN_BUT_RESERVED.search(script):
+        return Check.NONE  # plain words: it saves a fork, which is a good part of what a short cell costs
+    if _ALIAS.search(script):
+        return Check.NONE
+    return Check.EXTGLOB if _EXTGLOB.search(script) else Check.STRICT
