@@ -1,0 +1,175 @@
+"""The extension in a real IPython terminal."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pexpect  # type: ignore[import-untyped]  # comes with IPython
+import pytest
+
+from tests.kernel.driver import START_SECONDS, wait_gone
+from tests.lifeline import BlockingLifeline
+
+SECONDS = 10
+COLUMNS = 72
+_ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+class Terminal:
+    """IPython behind a pseudo-terminal, line by line."""
+
+    def __init__(self) -> None:
+        arguments = ["-m", "IPython", "--simple-prompt", "--no-banner", "--no-confirm-exit", "--colors=nocolor"]
+        environment = {**os.environ, "TERM": "xterm"}
+        self.child = pexpect.spawn(
+            sys.executable, arguments, encoding="utf-8", timeout=SECONDS, dimensions=(40, COLUMNS), env=environment
+        )
+        self.child.setecho(False)
+        self.child.expect(r"In \[1\]: ", timeout=START_SECONDS)
+        self.run("%load_ext vibesbox")
+
+    def run(self, line: str) -> str:
+        """Type a line and wait for the next prompt; gives what stood between."""
+        self.child.sendline(line)
+        return self.result()
+
+    def result(self) -> str:
+        self.child.expect(r"In \[\d+\]: ", timeout=START_SECONDS)
+        return _ESCAPE.sub("", str(self.child.before)).replace("\r\n", "\n")
+
+
+@pytest.fixture
+def terminal() -> Iterator[Terminal]:
+    one = Terminal()
+    yield one
+    one.child.close(force=True)
+
+
+def test_a_session_shows_its_output_as_it_comes(terminal, isolation):
+    """Ours: live, not at the end."""
+    gate = isolation / "gate"
+    os.mkfifo(gate)
+    terminal.child.sendline(f"%session echo early; read line <{gate}; echo done")
+    terminal.child.expect("early\r\n")
+    os.close(os.open(gate, os.O_RDWR | os.O_NONBLOCK))
+    assert terminal.result().strip() == "done"
+
+
+def test_tables_are_as_wide_as_the_terminal(terminal):
+    """Ours: no line wraps."""
+    terminal.run(f"%session --name wide true {'long ' * 40}")
+    for magic in ("%ps", "%ps -w"):
+        table = terminal.run(magic)
+        assert "wide" in table
+        assert "…" in table
+        assert max(map(len, table.splitlines())) <= COLUMNS
+
+
+def test_ctrl_c_interrupts_the_session_and_the_prompt_is_back(terminal):
+    """Ours: nothing else is interrupted, a background session least of all."""
+    terminal.run("%session --bg --name other sleep 600")
+    # The program itself says that it runs: a signal between two commands of bash is lost on the second.
+    terminal.child.sendline("%session sh -c 'echo begun; exec sleep 600'")
+    terminal.child.expect("begun\r\n")
+    terminal.child.sendintr()
+    assert "interrupted" in terminal.result()
+    assert "running" in terminal.run("%ps")
+
+
+def test_a_session_that_does_not_heed_ctrl_c_is_ended_by_the_next(terminal):
+    """Ours: what to do is said, and what is done."""
+    terminal.child.sendline("%session sh -c 'trap : INT; echo begun; while :; do sleep 0.1; done'")
+    terminal.child.expect("begun\r\n")
+    terminal.child.sendintr()
+    terminal.child.expect("interrupt again to end it by force")
+    terminal.child.sendintr()
+    said = terminal.result()
+    assert "interrupted again: SIGTERM" in said
+    assert "KeyboardInterrupt: pid" in said.replace("\n", " ")
+
+
+def test_ctrl_c_ends_the_following_and_not_the_session(terminal):
+    """Ours: to stop looking is not to stop the session."""
+    terminal.run("%session --bg --name job echo begun; sleep 600")
+    terminal.child.sendline("%tail -f job")
+    terminal.child.expect("begun\r\n")
+    terminal.child.sendintr()
+    assert "the session goes on" in terminal.result()
+    assert "running" in terminal.run("%ps")
+
+
+def test_output_of_a_background_session_does_not_come_between_what_is_typed(terminal, isolation):
+    """Ours: %tail has it."""
+    terminal.run("%session --bg --name quiet read line; echo late")
+    terminal.run("%send quiet go")
+    assert "late" not in terminal.run("%wait quiet")
+    assert "late" in terminal.run("%tail quiet")
+
+
+def test_a_session_ends_and_is_reaped_while_python_blocks_the_terminal(terminal, isolation):
+    """Ours: no zombie, whatever the main thread does."""
+    gate, hold = isolation / "gate", isolation / "hold"
+    os.mkfifo(gate)
+    os.mkfifo(hold)
+    terminal.run(f"b = %session --bg read line <{hold}; exit 5")
+    pid = int(terminal.run("print(b.pid)"))
+    terminal.child.sendline(f"print('be' + 'gun'); _ = open('{gate}').read()")
+    terminal.child.expect("begun\r\n")
+    with hold.open("w"):
+        pass
+    wait_gone(pid)
+    deadline = time.monotonic() + SECONDS
+    while Path(f"/proc/{pid}").exists():
+        assert time.monotonic() < deadline, "it is a zombie"
+        os.sched_yield()
+    with gate.open("w"):
+        pass
+    terminal.result()
+    assert terminal.run("print(b.exit_status)").strip() == "exit 5"
+
+
+@pytest.mark.parametrize("way", ["exit", "SIGHUP", "SIGKILL"])
+def test_no_session_outlives_the_terminal(terminal, blocking_lifeline: BlockingLifeline, way):
+    """Ours: no orphan."""
+    script = f'trap "" HUP TERM INT; exec 9>{blocking_lifeline.path}; echo x >&9; sleep 600'
+    terminal.run(f"%session --bg setsid sh -c '{script}'")
+    blocking_lifeline.held()
+    if way == "exit":
+        terminal.child.sendline("exit")
+        terminal.child.expect(pexpect.EOF)
+    else:
+        os.kill(terminal.child.pid, signal.Signals[way])
+    blocking_lifeline.released()
+
+
+def test_a_forked_childs_end_is_not_the_sessions_end(isolation):
+    """Ours: only the process that loaded the extension ends its sessions."""
+    script = isolation / "fork.ipy"
+    script.write_text(_FORK)
+    arguments = [sys.executable, "-m", "IPython", "--colors=nocolor", str(script)]
+    run = subprocess.run(arguments, capture_output=True, text=True, check=True, timeout=START_SECONDS)
+    assert run.stdout.splitlines()[-1].endswith("the child ended, the session is running")
+
+
+# IPython empties its namespace at exit: what the child needs after that, it must have before.
+_FORK = """\
+%load_ext vibesbox
+import os, atexit
+def end(at_exit=atexit._run_exitfuncs, leave=os._exit):
+    at_exit()
+    leave(0)
+kept = %session --bg sleep 600
+child = os.fork()
+if not child:
+    end()
+os.waitpid(child, 0)
+kept.send("the link is alive\\n")
+print("the child ended, the session is", kept.info.status)
+"""

@@ -1,0 +1,99 @@
+"""Magics in cells of the kernel."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.kernel.driver import Driver, Result
+
+
+def test_an_unknown_magic_names_the_nearest_and_runs_nothing(kernel: Driver) -> None:
+    result = kernel.run("%pss\necho ran")
+    assert (result.status, result.content["ename"]) == ("error", "MagicError")
+    assert "%ps" in result.content["evalue"]
+    assert result.text == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("%kill --froce x", "MagicError"),
+        ("%kill no-such-session", "SessionNotFoundError"),
+        ("%%session --timeout never\necho ran", "MagicError"),
+        ("%%session --cwd /no/such/directory\necho ran", "DirectoryNotFoundError"),
+    ],
+)
+def test_a_magic_that_can_not_be_is_an_error_in_one_line(kernel: Driver, line: str, name: str) -> None:
+    result = kernel.run(line)
+    assert (result.status, result.content["ename"]) == ("error", name)
+    assert len(result.content["traceback"]) == 1
+    assert "ran" not in result.text
+
+
+def test_ps_shows_a_table_as_text_and_as_html(kernel: Driver) -> None:
+    kernel.run("%%session --name shown\necho hi")
+    (shown,) = kernel.run("%ps").of_kind("display_data")
+    assert "shown" in shown["data"]["text/plain"]
+    assert "<table" in shown["data"]["text/html"]
+
+
+def test_ps_gives_json(kernel: Driver) -> None:
+    kernel.run("%%session --name as-json\nexit 4")
+    names = {one["name"]: one for one in json.loads(kernel.run("%ps --json").text)}
+    assert names["as-json"]["exit_code"] == 4
+
+
+def test_magics_at_the_head_are_carried_out_before_the_script(kernel: Driver) -> None:
+    result = kernel.run("%vibesbox version\necho script")
+    assert result.text.startswith("Vibesbox ")
+    assert result.text.endswith("\nscript\n")
+
+
+def test_help_is_shown_and_runs_nothing(kernel: Driver) -> None:
+    assert "SIGKILL at once" in kernel.run("%kill?").text
+
+
+def test_one_line_sessions_share_the_state(kernel: Driver) -> None:
+    kernel.run("one_line=known")
+    assert kernel.run("%session echo $one_line").text == "known\n"
+
+
+def test_kill_ends_a_session_and_says_so(kernel: Driver) -> None:
+    kernel.run("%%session --bg --name victim\nsleep 600")
+    result = kernel.run("%kill victim")
+    assert result.status == "ok"
+    assert "victim" in result.text
+
+
+def test_a_wait_that_ends_too_early_is_a_failure(kernel: Driver) -> None:
+    kernel.run("%%session --bg --name slow\nsleep 600")
+    result = kernel.run("%wait slow -t 0.1")
+    assert result.status == "error"
+    assert "still running" in result.text
+    kernel.run("%kill slow")
+
+
+def test_tail_shows_the_last_lines(kernel: Driver) -> None:
+    kernel.run("%%session --name lines\nseq 1 100")
+    assert kernel.run("%tail lines -n 2").text == "99\n100\n"
+
+
+def test_tail_follows_until_the_session_ends(kernel: Driver) -> None:
+    kernel.run("%%session --bg --name steps\nfor i in 1 2 3; do echo $i; sleep 0.05; done")
+    assert kernel.run("%tail steps -f").text == "1\n2\n3\n"
+
+
+def test_interrupting_a_follow_leaves_the_session_alone(kernel: Driver) -> None:
+    kernel.run("%%session --bg --name followed\necho first; sleep 600")
+    request = kernel.start("%tail followed -f")
+    kernel.wait_text(request, "first")
+    kernel.manager.interrupt_kernel()
+    assert kernel.finish(request).content["ename"] == "Interrupted"
+    assert _is_running(kernel.run("%ps --json"), "followed")
+    kernel.run("%kill followed")
+
+
+def _is_running(listing: Result, name: str) -> bool:
+    return any(one["name"] == name and one["status"] == "running" for one in json.loads(listing.text))

@@ -1,0 +1,105 @@
+"""What the process table says of sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from vibesbox_kernel.models import EndReason, SessionInfo, SessionStatus
+from vibesbox_kernel.shell.table_text import session_row
+from vibesbox_kernel.widgets.rows import Attempt, Row, build_rows, select
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def running(number: int, **facts: object) -> SessionInfo:
+    return SessionInfo.model_validate(
+        {
+            "session_id": f"id-{number}",
+            "pid": 1000 + number,
+            "command": "make",
+            "status": SessionStatus.RUNNING,
+            "started_at": NOON + timedelta(seconds=number),
+            "cwd": "/",
+            "owner": "a test",
+            **facts,
+        }
+    )
+
+
+def ended(number: int, reason: EndReason = EndReason.EXITED, after: float = 1, **facts: object) -> SessionInfo:
+    return running(
+        number,
+        status=reason.status,
+        end_reason=reason,
+        ended_at=NOON + timedelta(seconds=number + after),
+        **({"exit_code": 0} | facts),
+    )
+
+
+def rows_of(*sessions: SessionInfo, attempts: Mapping[str, Attempt] | None = None) -> list[Row]:
+    return build_rows(sessions, attempts or {}, session_row, NOON + timedelta(seconds=60))
+
+
+def ids(sessions: tuple[SessionInfo, ...]) -> list[str]:
+    return [one.session_id for one in sessions]
+
+
+def test_every_running_session_and_the_last_ended_ones_are_shown_in_the_order_in_which_they_began() -> None:
+    sessions = [running(1), ended(2), ended(3, after=100), ended(4), running(5)]
+    selection = select(sessions, running_limit=10, ended_limit=2)
+    assert ids(selection.shown) == ["id-1", "id-3", "id-4", "id-5"]
+    assert selection.notice == "1 ended session is not shown here; %ps -a lists them."
+
+
+def test_too_many_running_sessions_are_cut_from_the_oldest_and_counted() -> None:
+    selection = select([running(n) for n in range(5)], running_limit=3, ended_limit=0)
+    assert ids(selection.shown) == ["id-2", "id-3", "id-4"]
+    assert selection.notice.startswith("2 running sessions are not shown")
+
+
+def test_nothing_hidden_needs_no_notice() -> None:
+    assert select([running(1), ended(2)], running_limit=1, ended_limit=1).notice == ""
+    assert select([], running_limit=1, ended_limit=0).shown == ()
+
+
+@pytest.mark.parametrize(
+    ("info", "state", "word", "exit_text"),
+    [
+        (running(1), "running", "running", ""),
+        (running(1, exit_code=0), "running", "running", "0"),
+        (running(1, waiting_for_input=True), "waiting", "waits for input", ""),
+        (running(1, status=SessionStatus.QUEUED, pid=None), "waiting", "queued", ""),
+        (ended(1), "succeeded", "exited", "0"),
+        (ended(1, exit_code=3), "failed", "exited", "3"),
+        (ended(1, EndReason.SIGNALLED, exit_code=None, signal=11), "failed", "signalled", "SIGSEGV"),
+        (ended(1, EndReason.TERMINATED, exit_code=None, signal=2), "ended", "killed", "SIGINT"),
+        (ended(1, EndReason.KILLED, exit_code=None, signal=9), "ended", "killed", "SIGKILL"),
+        (ended(1, EndReason.TIMED_OUT, exit_code=None, signal=9), "ended", "timed out", "SIGKILL"),
+        (ended(1, EndReason.LOST, exit_code=None), "ended", "lost", ""),
+    ],
+)
+def test_a_state_has_a_colour_and_a_word(info: SessionInfo, state: str, word: str, exit_text: str) -> None:
+    (row,) = rows_of(info)
+    assert (row["state"], row["word"], row["exit"]) == (state, word, exit_text)
+
+
+def test_usage_is_worded_and_an_ended_session_holds_no_memory() -> None:
+    live, over = rows_of(running(1, cpu=61.0, rss=1_500_000), ended(2, cpu=0.25, rss=7))
+    assert (live["cpu"], live["memory"], live["elapsed"]) == ("1m 01s", "1.5 MB", None)
+    assert (over["cpu"], over["memory"], over["elapsed"]) == ("0.2 s", "", "1.0 s")
+
+
+def test_an_attempt_to_end_a_session_shows_in_its_row_while_it_lives() -> None:
+    failed = Attempt(tries=1, error="it is left")
+    live, over = rows_of(running(1), ended(2), attempts={"id-1": failed, "id-2": failed})
+    assert (live["tries"], live["error"]) == (1, "it is left")
+    assert over["error"] == ""
+
+
+def test_a_very_long_command_is_cut() -> None:
+    (row,) = rows_of(running(1, command="x" * 5000))
+    assert len(row["title"]) == 1000
+    assert row["title"].endswith("…")

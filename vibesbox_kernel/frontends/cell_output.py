@@ -1,0 +1,79 @@
+"""Where the output of one execute request goes: to the cell that asked, whatever runs meanwhile."""
+
+# mypy: allow-untyped-calls
+# ipykernel annotates few of its methods.
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+if TYPE_CHECKING:
+    from ipykernel.kernelbase import Kernel
+
+    from vibesbox_kernel.frontends.replies import Failure
+
+MimeBundle = dict[str, Any]
+
+
+class CellOutput:
+    """The iopub messages of one execute request; also the sink of what its sessions write.
+
+    Holds the request's header itself: what the kernel believes to be the current request is another
+    one by the time a background session writes. May be used from any thread.
+
+    Args:
+        kernel: Sends the messages.
+        parent: The execute request.
+        silent: Publish nothing at all, as the request wished.
+    """
+
+    def __init__(self, kernel: Kernel, parent: dict[str, Any], *, silent: bool = False) -> None:
+        self._kernel = kernel
+        self._parent = {"header": parent["header"]} if "header" in parent else {}
+        self._silent = silent
+        self._uid = uuid4().hex[:12]
+        self._placed: set[str] = set()
+        self._at_line_start = True
+
+    def text(self, text: str) -> None:
+        """Show a session's output."""
+        self._stream("stdout", text)
+
+    def omitted(self, notice: str) -> None:
+        """Say in a line what of a session's output is left out; a later notice takes the line's place."""
+        self._place("omitted", notice)
+
+    def tail(self, text: str) -> None:
+        """Show the end of a long output, in place of its former end."""
+        self._place("tail", text)
+
+    def line(self, text: str, *, name: str = "stdout") -> None:
+        """Show a line of our own, beginning at a line's start."""
+        start = "" if self._at_line_start else "\n"
+        self._stream(name, f"{start}{text.rstrip()}\n")
+
+    def display(self, data: MimeBundle, *, display_id: str | None = None, update: bool = False) -> None:
+        """Show a MIME bundle, or put it in place of what was shown with this display id."""
+        transient = {} if display_id is None else {"display_id": display_id}
+        content = {"data": data, "metadata": {}, "transient": transient}
+        self._send("update_display_data" if update else "display_data", content)
+
+    def error(self, failure: Failure) -> None:
+        """Show why the cell failed."""
+        self._send("error", failure.content())
+
+    def _place(self, name: str, text: str) -> None:
+        display_id, update = f"vb-{name}-{self._uid}", name in self._placed
+        self._placed.add(name)
+        self.display({"text/plain": text}, display_id=display_id, update=update)
+
+    def _stream(self, name: str, text: str) -> None:
+        if text:
+            self._at_line_start = text.endswith("\n")
+            self._send("stream", {"name": name, "text": text})
+
+    def _send(self, kind: str, content: dict[str, Any]) -> None:
+        kernel = self._kernel
+        if self._silent or kernel.session is None:
+            return
+        kernel.session.send(kernel.iopub_socket, kind, content, parent=self._parent, ident=kernel._topic(kind))

@@ -1,0 +1,131 @@
+"""A cell carried out on the manager's engine: its magics, then its script, and how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from vibesbox_kernel.errors import VibesboxError
+from vibesbox_kernel.frontends.replies import Failure, facts_of, failure_of_error, failure_of_outcome
+from vibesbox_kernel.shell.cell import Cell, parse_cell
+from vibesbox_kernel.shell.magic_args import SessionOptions
+
+if TYPE_CHECKING:
+    from vibesbox_kernel.frontends.cell_output import CellOutput
+    from vibesbox_kernel.frontends.magic_output import MagicDoor
+    from vibesbox_kernel.sessions import SessionManager
+    from vibesbox_kernel.shell.magics import MagicCall
+    from vibesbox_kernel.shell.runner import CellRunner
+
+logger = logging.getLogger(__name__)
+
+_INTERRUPTED = Failure("Interrupted", "interrupted")
+
+
+@dataclass(frozen=True)
+class Report:
+    """How an execute request ended: a failure or none, and facts for the reply's metadata."""
+
+    failure: Failure | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+class CellExecutor:
+    """Runs cells and can interrupt them. Everything of it runs on the manager's engine.
+
+    Args:
+        manager: Whose sessions the cells become.
+        runner: Runs the scripts, with the shell state that carries on.
+        magics: Carries out the magics.
+    """
+
+    def __init__(self, manager: SessionManager, runner: CellRunner, magics: MagicDoor) -> None:
+        self._manager = manager
+        self._runner = runner
+        self._magics = magics
+        self._expected: dict[str, bool] = {}
+        self._cancellable: set[asyncio.Task[Any]] = set()
+        self._interrupted: set[asyncio.Task[Any]] = set()
+        self._scripts = 0
+
+    def start(self) -> None:
+        """Begin to start the broker and the first bash; cells wait for it."""
+        self._manager.engine.start(self._runner.start(), name="vibesbox-first-shell")
+
+    def expect(self, request: str) -> None:
+        """A request will soon ask to execute; from now on an interrupt means it, too."""
+        self._expected[request] = False
+
+    def forget(self, request: str) -> None:
+        """A request is over, whatever became of it."""
+        self._expected.pop(request, None)
+
+    async def execute(self, request: str, code: str, *, label: str, output: CellOutput) -> Report:
+        """Carry out a cell; whatever goes wrong is in the report.
+
+        Args:
+            request: The request, as it was expected.
+            code: The cell's text.
+            label: What messages call it, such as ``In[12]``.
+            output: Where its output goes.
+        """
+        if self._expected.pop(request, False):
+            return Report(_INTERRUPTED)
+        task = asyncio.current_task()
+        assert task is not None
+        self._cancellable.add(task)
+        try:
+            return await self._carry_out(parse_cell(code), label, output)
+        except asyncio.CancelledError:
+            if task not in self._interrupted:
+                raise
+            task.uncancel()
+            return Report(_INTERRUPTED)
+        except VibesboxError as error:
+            return Report(failure_of_error(error))
+        except Exception as error:
+            logger.exception("%s failed", label)
+            return Report(failure_of_error(error))
+        finally:
+            self._cancellable.discard(task)
+            self._interrupted.discard(task)
+
+    def interrupt(self) -> None:
+        """Interrupt what cells are doing; whoever waits in a magic stops waiting, the session goes on."""
+        self._expected = dict.fromkeys(self._expected, True)
+        for task in self._cancellable:
+            self._interrupted.add(task)
+            task.cancel()
+        if self._scripts:
+            self._manager.engine.start(self._runner.interrupt(), name="vibesbox-interrupt")
+
+    async def _carry_out(self, cell: Cell, label: str, output: CellOutput) -> Report:
+        report = Report()
+        for call in cell.magics:
+            report = await self._perform(call, label, output)
+            if report.failure is not None:
+                return report
+        return await self._run(cell, label, output) if cell.has_script else report
+
+    async def _perform(self, call: MagicCall, label: str, output: CellOutput) -> Report:
+        if isinstance(call.args, SessionOptions) and call.args.command:
+            return await self._run(Cell(options=call.args, script=call.args.command), label, output)
+        return Report(await self._magics.perform(call, output))
+
+    async def _run(self, cell: Cell, label: str, output: CellOutput) -> Report:
+        await self._runner.start()  # here, where an interrupt ends the wait
+        task = asyncio.current_task()
+        assert task is not None
+        self._cancellable.discard(task)  # from here on an interrupt is the session's
+        self._scripts += 1
+        try:
+            outcome = await self._runner.run(cell, label=label, sink=output)
+        finally:
+            self._scripts -= 1
+            self._cancellable.add(task)
+        for notice in outcome.notices:
+            output.line(notice, name="stderr")
+        return Report(failure_of_outcome(outcome), facts_of(outcome))

@@ -1,0 +1,138 @@
+"""A script run from IPython: shown while it runs, interrupted as the user wants it, and its end told."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from weakref import WeakSet
+
+from vibesbox_kernel.errors import SessionFailedError, VibesboxError
+from vibesbox_kernel.frontends.ipython_errors import in_one_line
+from vibesbox_kernel.frontends.ipython_output import Display, Relay, Screen, write
+from vibesbox_kernel.frontends.replies import failure_of_outcome
+from vibesbox_kernel.frontends.session_handle import Session
+from vibesbox_kernel.shell.references import label
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from vibesbox_kernel.sessions import SessionManager
+    from vibesbox_kernel.shell.cell import Cell
+    from vibesbox_kernel.shell.runner import CellOutcome, CellRunner
+
+REAPING_SECONDS = 1.0
+HINT_SECONDS = 1.5
+_INTERRUPTS_THAT_WAIT = 2
+"""One interrupts, the second escalates; with a third the user wants the prompt back, come what may."""
+
+
+class Foreground:
+    """Runs scripts for the thread that calls.
+
+    Args:
+        manager: Whose sessions they become.
+        runner: Runs them, with the shell state that carries on.
+        display: Shows their output.
+    """
+
+    def __init__(self, manager: SessionManager, runner: CellRunner, display: Display) -> None:
+        self._manager = manager
+        self._runner = runner
+        self._display = display
+        self._relays: WeakSet[Relay] = WeakSet()
+
+    def run(self, cell: Cell, *, title: str, announce: bool) -> Session:
+        """Run a script and show what it puts out, until its shell ends; one in the background goes on by itself.
+
+        Args:
+            cell: The script and its options.
+            title: What the shell's messages call it, such as ``In[12]``.
+            announce: Say how a session in the background can be reached.
+
+        Raises:
+            SessionFailedError: It ended with something else than exit status 0.
+            KeyboardInterrupt: The user has interrupted it.
+            VibesboxError: It could not be started.
+        """
+        self._manager.engine.call(self._runner.start())  # an interrupt here ends the wait: nothing has begun yet
+        relay, screen = Relay(), self._display.new_screen()
+        self._relays.add(relay)
+        engine = self._manager.engine
+        try:
+            with self._interrupts_are_the_sessions(relay):
+                work = asyncio.run_coroutine_threadsafe(self._run(cell, title, relay), engine.loop)
+                relay.show_until_done(work, screen)
+            screen.close()
+            session = self._report(work.result(), screen)
+            if announce and cell.options.background:
+                _announce(session)
+        finally:
+            screen.close()
+            relay.detach(self._display.cell_output())
+        return session
+
+    async def _run(self, cell: Cell, title: str, relay: Relay) -> CellOutcome:
+        outcome = await self._runner.run(cell, label=title, sink=relay)
+        if outcome.end_reason is not None:
+            # Its last process is just being reaped: who looks at the session next shall not find it running.
+            with contextlib.suppress(VibesboxError):
+                await self._manager.wait(outcome.session_id, REAPING_SECONDS)
+        return outcome
+
+    def close(self) -> None:
+        """Show nothing more."""
+        for relay in list(self._relays):
+            relay.detach(None)
+
+    def _report(self, outcome: CellOutcome, screen: Screen) -> Session:
+        for notice in outcome.notices:
+            screen.line(notice)
+        session = Session(self._manager, outcome.session_id)
+        failure = failure_of_outcome(outcome)
+        if failure is None:
+            return session
+        message = f"{label(session.info)}: {failure.value}"
+        if outcome.interrupted:
+            raise in_one_line(KeyboardInterrupt(message))
+        status = outcome.exit_status
+        code, number = (None, None) if status is None else (status.code, status.signal)
+        raise in_one_line(SessionFailedError(outcome.session_id, message, code=code, signal=number))
+
+    async def _interrupt(self, relay: Relay, *, hint: bool) -> None:
+        await self._runner.interrupt()
+        if hint:
+            await asyncio.sleep(HINT_SECONDS)
+            if relay.is_attached:
+                relay.text("[vibesbox: interrupted, and it still runs; interrupt again to end it by force]\n")
+
+    @contextmanager
+    def _interrupts_are_the_sessions(self, relay: Relay) -> Iterator[None]:
+        """Meanwhile SIGINT raises no KeyboardInterrupt here, but interrupts the session, which then ends the wait."""
+        if threading.current_thread() is not threading.main_thread():
+            yield  # signals are the main thread's
+            return
+        seen = 0
+        engine = self._manager.engine
+
+        def interrupt(_number: int, _frame: FrameType | None) -> None:
+            nonlocal seen
+            seen += 1
+            if seen > _INTERRUPTS_THAT_WAIT:
+                raise KeyboardInterrupt
+            engine.post(lambda: engine.start(self._interrupt(relay, hint=seen == 1), name="vibesbox-interrupt"))
+
+        before = signal.signal(signal.SIGINT, interrupt)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+
+def _announce(session: Session) -> None:
+    ref = session.name or session.pid
+    write(f"{label(session.info)} runs in the background; %tail {ref} shows its output, %kill {ref} ends it\n")

@@ -1,0 +1,192 @@
+"""The magics in IPython: the kernel's own table, grammar and help, and values for Python code."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from weakref import WeakSet
+
+from IPython.core.error import UsageError
+from IPython.core.magic import no_var_expand
+
+from vibesbox_kernel.errors import MagicError
+from vibesbox_kernel.frontends.ipython_errors import plain_errors
+from vibesbox_kernel.frontends.ipython_foreground import Foreground
+from vibesbox_kernel.frontends.ipython_output import Display, Relay
+from vibesbox_kernel.frontends.ipython_statements import MarkUses, Use
+from vibesbox_kernel.frontends.session_handle import Session, SessionList
+from vibesbox_kernel.models import SessionInfo
+from vibesbox_kernel.shell import verbs
+from vibesbox_kernel.shell.cell import Cell
+from vibesbox_kernel.shell.magic_args import InfoArgs, PsArgs, SessionOptions, TailArgs, WaitArgs
+from vibesbox_kernel.shell.magics import MAGICS, MagicCall, help_text, parse_call
+from vibesbox_kernel.shell.output_verbs import follow_output, tail_start
+from vibesbox_kernel.shell.references import resolve_all
+from vibesbox_kernel.shell.stream import OutputPump
+from vibesbox_kernel.shell.table_text import html_table, session_row, text_table
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from vibesbox_kernel.sessions import SessionManager
+    from vibesbox_kernel.shell.runner import CellRunner
+    from vibesbox_kernel.shell.verb_result import VerbResult
+    from vibesbox_kernel.widgets.table import SessionTable
+
+_ALL = 1000
+
+T = TypeVar("T")
+
+
+class Magics:
+    """The magics of one shell.
+
+    A line magic that stands alone shows its result; one whose value is used (``sessions = %ps``) gives it instead.
+
+    Args:
+        shell: The shell.
+        manager: Whose sessions are meant.
+        runner: Runs the scripts, with the shell state that carries on.
+    """
+
+    def __init__(self, shell: InteractiveShell, manager: SessionManager, runner: CellRunner) -> None:
+        self._shell = shell
+        self._manager = manager
+        self._display = Display(shell)
+        self._foreground = Foreground(manager, runner, self._display)
+        self._mark_uses = MarkUses(MAGICS)
+        self._tables: WeakSet[SessionTable] = WeakSet()
+        self._replaced: list[tuple[str, str, Any]] = []
+
+    def register(self) -> None:
+        """Add the magics to the shell."""
+        for name, magic in MAGICS.items():
+            self._add("line", name, self._line_magic(name))
+            if magic.cell:
+                self._add("cell", name, self._cell_magic(name))
+        self._shell.ast_transformers.append(self._mark_uses)
+
+    def remove(self) -> None:
+        """Take the magics out of the shell; what had their names before has them again."""
+        with contextlib.suppress(ValueError):
+            self._shell.ast_transformers.remove(self._mark_uses)
+        for kind, name, before in self._replaced:
+            known = self._shell.magics_manager.magics[kind]
+            known.pop(name, None)
+            if before is not None:
+                known[name] = before
+        self._foreground.close()
+        for table in list(self._tables):
+            table.close()
+
+    def _add(self, kind: Literal["line", "cell"], name: str, function: Callable[..., object]) -> None:
+        function.__name__ = function.__qualname__ = name
+        function.__doc__ = help_text(name)
+        self._replaced.append((kind, name, self._shell.magics_manager.magics[kind].get(name)))
+        self._shell.magics_manager.register_function(function, kind, name)
+
+    def _line_magic(self, name: str) -> Callable[..., object]:
+        @no_var_expand  # a $ in a command is the shell's
+        def line_magic(line: str, *, use: str = Use.UNKNOWN.value) -> object:
+            with plain_errors(name):
+                return self._perform(parse_call(name, line), Use(use))
+
+        return line_magic
+
+    def _cell_magic(self, name: str) -> Callable[..., object]:
+        @no_var_expand
+        def cell_magic(line: str, cell: str) -> None:
+            with plain_errors(name):
+                call = parse_call(name, line, cell=True)
+                if not isinstance(call.args, SessionOptions):
+                    self._perform(call, Use.SHOWN)
+                elif cell.strip():
+                    self._run(Cell(options=call.args, script=cell, script_line=2), Use.SHOWN)
+                else:
+                    raise MagicError(f"%%{name}: there is no script below it", magic=f"%%{name}")
+
+        return cell_magic
+
+    def _perform(self, call: MagicCall, use: Use) -> object:
+        match call.args:
+            case SessionOptions() as options:
+                return self._run(Cell(options=options, script=options.command or ""), use)
+            case PsArgs(widget=True) as args if not self._display.is_terminal:
+                self._show_table(args)
+                return None
+            case TailArgs(follow=True) as args:
+                self._follow(args)
+                return None
+        result = self._call(verbs.carry_out(self._manager, call, width=self._display.width))
+        value = self._value(call, result)
+        if use.shows or value is None:
+            self._display.show(result)
+        if result.failed:
+            raise UsageError(f"%{call.name}: not everything was done")
+        return value if use.gives else None
+
+    def _run(self, cell: Cell, use: Use) -> Session | None:
+        session = self._foreground.run(cell, title=f"In[{self._shell.execution_count}]", announce=use.shows)
+        return session if use.gives else None
+
+    def _value(self, call: MagicCall, result: VerbResult) -> object:
+        """What Python code gets that uses the magic's value; None where there is nothing to get."""
+        match call.args:
+            case PsArgs() | WaitArgs() if isinstance(result.data, list):
+                return SessionList(SessionInfo.model_validate(one) for one in result.data)
+            case InfoArgs() as args:
+                return Session(self._manager, self._manager.info(args.ref).session_id)
+            case TailArgs(save=None):
+                return result.data
+        return None
+
+    def _show_table(self, args: PsArgs) -> None:
+        from vibesbox_kernel.widgets.rows import select
+        from vibesbox_kernel.widgets.static_view import show_table  # ipywidgets: only when a table is wanted
+
+        output, width = self._display.cell_output(), self._display.width
+        if output is None:
+            return
+        running_limit, ended_limit = (_ALL, _ALL) if args.all else (100, 20)
+
+        def shown() -> tuple[SessionInfo, ...]:
+            sessions = self._manager.list_sessions()
+            return select(sessions, running_limit=running_limit, ended_limit=ended_limit).shown
+
+        table = show_table(
+            self._manager,
+            output.display,
+            describe=session_row,
+            draw_text=lambda: text_table(shown(), now=datetime.now(UTC), width=width),
+            draw_html=lambda: html_table(shown(), now=datetime.now(UTC), caption="Processes"),
+            running_limit=running_limit,
+            ended_limit=ended_limit,
+        )
+        self._tables.add(table)
+
+    def _follow(self, args: TailArgs) -> None:
+        (info,) = resolve_all(self._manager, [args.ref])
+        relay, screen = Relay(), self._display.new_screen()
+        follow = self._follow_unpaced if self._display.is_terminal else self._follow_paced
+        work = asyncio.run_coroutine_threadsafe(follow(info.session_id, args.lines, relay), self._manager.engine.loop)
+        try:
+            relay.show_until_done(work, screen)
+        finally:
+            work.cancel()
+            relay.detach(None)
+            screen.close()
+        work.result()
+
+    async def _follow_unpaced(self, session_id: str, lines: int, relay: Relay) -> None:
+        async for text in follow_output(self._manager, session_id, lines=lines, terminal=True):
+            relay.text(text)
+
+    async def _follow_paced(self, session_id: str, lines: int, relay: Relay) -> None:
+        start = await tail_start(self._manager, session_id, lines=lines)
+        await OutputPump(self._manager, session_id, relay, start=start).run()
+
+    def _call(self, work: Coroutine[Any, Any, T]) -> T:
+        return self._manager.engine.call(work)

@@ -1,0 +1,241 @@
+"""Where the output of the extension goes: to the terminal, or to the cell that asked.
+
+A foreground session is shown by the thread that waits for it, through ``sys.stdout``, so that what captures
+Python's output (``%%capture``, a redirection) has the session's too. What comes later goes to the cell that it
+belongs to; in a terminal it does not come between the lines that somebody is typing: ``%tail`` has it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import threading
+from concurrent.futures import Future
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from uuid import uuid4
+
+from IPython.display import publish_display_data
+
+from vibesbox_kernel.frontends.cell_output import CellOutput
+from vibesbox_kernel.shell.stream import OutputSink
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from vibesbox_kernel.shell.verb_result import VerbResult
+
+NOTEBOOK_WIDTH = 100
+"""Columns of a table as text; as wide as the terminals of sessions."""
+
+T = TypeVar("T")
+
+
+def kernel_of(shell: InteractiveShell) -> Any:
+    """The ipykernel that a shell belongs to; None in a terminal."""
+    kernel = getattr(shell, "kernel", None)
+    return kernel if getattr(kernel, "iopub_socket", None) is not None else None
+
+
+class Screen(OutputSink, Protocol):
+    """Shows output on the thread that runs the magic."""
+
+    def line(self, text: str) -> None:
+        """Show a line of our own, beginning at a line's start."""
+
+    def close(self) -> None:
+        """Nothing more will come."""
+
+
+class Display:
+    """What the user looks at.
+
+    Args:
+        shell: The shell whose magics show something.
+    """
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        self._kernel = kernel_of(shell)
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether it shows only text, as a terminal does."""
+        return self._kernel is None
+
+    @property
+    def width(self) -> int:
+        """Columns that a table may take."""
+        return shutil.get_terminal_size().columns if self.is_terminal else NOTEBOOK_WIDTH
+
+    def show(self, result: VerbResult) -> None:
+        """Show what a magic gave."""
+        if result.html is None or self.is_terminal:
+            write(result.text)
+        else:
+            publish({"text/plain": result.text, "text/html": result.html})
+
+    def new_screen(self) -> Screen:
+        """Where a foreground session is shown."""
+        return TerminalScreen() if self.is_terminal else NotebookScreen()
+
+    def cell_output(self) -> CellOutput | None:
+        """The output of the cell that runs now, to be used from any thread and after its end; None in a terminal."""
+        return None if self.is_terminal else CellOutput(self._kernel, self._kernel.get_parent())
+
+
+class Relay:
+    """An ``OutputSink`` that hands what the engine's thread brings to the thread that waits."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._queue: SimpleQueue[tuple[str, str] | None] = SimpleQueue()
+        self._detached = False
+        self._later: OutputSink | None = None
+
+    @property
+    def is_attached(self) -> bool:
+        """Whether a thread waits for what comes."""
+        return not self._detached
+
+    def text(self, text: str) -> None:
+        """Called by the pump."""
+        self._put("text", text)
+
+    def omitted(self, notice: str) -> None:
+        """Called by the pump."""
+        self._put("omitted", notice)
+
+    def tail(self, text: str) -> None:
+        """Called by the pump."""
+        self._put("tail", text)
+
+    def show_until_done(self, work: Future[T], screen: OutputSink) -> None:
+        """Show what comes until the work is done, and everything that came before its end."""
+        work.add_done_callback(lambda _: self._queue.put(None))
+        while (piece := self._queue.get()) is not None:
+            _hand_on(piece, screen)
+
+    def detach(self, later: OutputSink | None) -> None:
+        """From here on nobody waits: hand over directly, or let it be where there is no sink."""
+        with self._lock:
+            self._detached, self._later = True, later
+            while not self._queue.empty():
+                piece = self._queue.get()
+                if piece is not None and later is not None:
+                    _hand_on(piece, later)
+
+    def _put(self, kind: str, text: str) -> None:
+        with self._lock:
+            if not self._detached:
+                self._queue.put((kind, text))
+            elif self._later is not None:
+                _hand_on((kind, text), self._later)
+
+
+class NotebookScreen:
+    """Shows output in the cell that runs now."""
+
+    def __init__(self) -> None:
+        self._uid = uuid4().hex[:12]
+        self._placed: set[str] = set()
+        self._at_line_start = True
+
+    def text(self, text: str) -> None:
+        """Append text."""
+        self._at_line_start = text.endswith("\n")
+        write(text)
+
+    def omitted(self, notice: str) -> None:
+        """Show what is left out."""
+        self._place("omitted", notice)
+
+    def tail(self, text: str) -> None:
+        """Show the last lines, in place."""
+        self._place("tail", text)
+
+    def line(self, text: str) -> None:
+        """Show a line of our own."""
+        write("" if self._at_line_start else "\n")
+        write(f"{text.rstrip()}\n", error=True)
+
+    def close(self) -> None:
+        """Everything is shown already."""
+
+    def _place(self, name: str, text: str) -> None:
+        update = name in self._placed
+        self._placed.add(name)
+        publish({"text/plain": text}, transient={"display_id": f"vb-{name}-{self._uid}"}, update=update)
+
+
+class TerminalScreen:
+    """Shows output in a terminal, where nothing can be replaced but the last line.
+
+    While much comes, that line follows the output; its last lines are written when there is no more.
+    """
+
+    def __init__(self) -> None:
+        self._tail = ""
+        self._following = False
+        self._at_line_start = True
+
+    def text(self, text: str) -> None:
+        """Append text."""
+        self._clear_line()
+        self._at_line_start = text.endswith("\n")
+        write(text)
+
+    def omitted(self, notice: str) -> None:
+        """Show what is left out, the first time: what was written stays."""
+        if not self._tail:
+            self.line(notice)
+
+    def tail(self, text: str) -> None:
+        """Keep the last lines for the end, and show the very last one as it changes."""
+        self._tail = text
+        last = next((line for line in reversed(text.splitlines()) if line.strip()), "")
+        if sys.stdout.isatty():
+            self._clear_line()
+            self._following = True
+            write(last[: shutil.get_terminal_size().columns - 1])
+
+    def line(self, text: str) -> None:
+        """Show a line of our own."""
+        self._clear_line()
+        write("" if self._at_line_start else "\n")
+        self._at_line_start = True
+        write(f"{text.rstrip()}\n", error=True)
+
+    def close(self) -> None:
+        """Write the last lines."""
+        self._clear_line()
+        if self._tail:
+            self.text(self._tail if self._tail.endswith("\n") else f"{self._tail}\n")
+            self._tail = ""
+
+    def _clear_line(self) -> None:
+        if self._following:
+            self._following = False
+            write("\r\x1b[0m\x1b[K")
+
+
+def publish(data: dict[str, str], **how: Any) -> None:
+    """Show a MIME bundle by whatever shows bundles now."""
+    publish_display_data(data, **how)  # type: ignore[no-untyped-call]
+
+
+def write(text: str, *, error: bool = False) -> None:
+    """Write to what is Python's output now, and have it seen at once."""
+    stream = sys.stderr if error else sys.stdout
+    if text:
+        stream.write(text)
+        stream.flush()
+
+
+def _hand_on(piece: tuple[str, str], sink: OutputSink) -> None:
+    kind, text = piece
+    if kind == "text":
+        sink.text(text)
+    elif kind == "omitted":
+        sink.omitted(text)
+    else:
+        sink.tail(text)

@@ -1,0 +1,240 @@
+"""The Vibesbox kernel: Jupyter's requests in, calls down to the sessions, Jupyter's replies out."""
+
+# mypy: allow-untyped-calls
+# ipykernel annotates few of its methods.
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import shutil
+import signal
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import traitlets
+from ipykernel._version import kernel_protocol_version
+
+from vibesbox_kernel import __version__
+from vibesbox_kernel.errors import ShellStateError, VibesboxError
+from vibesbox_kernel.frontends.cell_output import CellOutput
+from vibesbox_kernel.frontends.code_help import CodeHelp
+from vibesbox_kernel.frontends.comms import QuickAnswers
+from vibesbox_kernel.frontends.execution import CellExecutor, Report
+from vibesbox_kernel.frontends.magic_output import MagicDoor
+from vibesbox_kernel.frontends.replies import FACTS, failure_of_error
+from vibesbox_kernel.sessions import SessionManager
+from vibesbox_kernel.shell.runner import CellRunner
+
+logger = logging.getLogger(__name__)
+
+SHUTDOWN_SECONDS = 0.8
+"""jupyter_client ends the kernel by force some seconds after it asked; the broker then kills alone."""
+VERSION_SECONDS = 3.0
+
+
+class VibesboxKernel(QuickAnswers):
+    """A kernel whose cells are shell scripts, each run as a managed session.
+
+    ``self.session`` is Jupyter's message signer; our manager is ``self.sessions``.
+    """
+
+    implementation = "vibesbox"
+    implementation_version = __version__
+    help_links = traitlets.List(
+        [
+            {"text": "Bash reference manual", "url": "https://www.gnu.org/software/bash/manual/"},
+            {"text": "Explain a command line", "url": "https://explainshell.com/"},
+        ]
+    )
+
+    interrupt_grace = traitlets.Float(
+        10.0, min=0.0, help="Seconds that a cell has to end by itself after an interrupt, before it is ended by force."
+    ).tag(config=True)
+
+    # ipykernel's pause before each reply, for a kernel whose user prints by sys.stdout; ours has none.
+    _execute_sleep = traitlets.Float(0.0).tag(config=True)
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.sessions = SessionManager(instance=self._broker_id(), owner="Vibesbox kernel")
+        self._runner = CellRunner(self.sessions, interrupt_grace=self.interrupt_grace)
+        magics = MagicDoor(self.sessions, self._directory)
+        self._cells = CellExecutor(self.sessions, self._runner, magics)
+        self._help = CodeHelp(self.sessions, shutil.which("bash") or "/bin/bash")
+        self._version: Future[str] | None = None
+
+    # Starting and ending
+
+    def start(self) -> None:
+        """Begin to take messages; the broker and the first bash start meanwhile."""
+        super().start()
+        # For Ctrl-C in a terminal and for clients that ignore the kernelspec's interrupt_mode. By the loop: a plain
+        # handler would wait for the main thread to wake when another thread has taken the signal.
+        asyncio_loop: asyncio.AbstractEventLoop = self.io_loop.asyncio_loop  # type: ignore[attr-defined]
+        asyncio_loop.add_signal_handler(signal.SIGINT, self._interrupt)
+        self.sessions.engine.post(self._cells.start)
+        self._version = asyncio.run_coroutine_threadsafe(self._help.bash_version(), self.sessions.engine.loop)
+
+    async def do_shutdown(self, restart: bool) -> dict[str, Any]:
+        """End every session and let the broker go; what is not gone in time the broker ends without us."""
+        try:
+            async with asyncio.timeout(SHUTDOWN_SECONDS):
+                await self.sessions.engine.run(self._close())
+        except TimeoutError:
+            logger.warning("sessions outlive the kernel's shutdown; the broker goes on to end them")
+        except Exception:
+            logger.exception("closing the sessions failed; the broker ends them")
+        return {"status": "ok", "restart": restart}
+
+    async def _close(self) -> None:
+        await self._runner.aclose()
+        await self.sessions.aclose()
+
+    def pre_handler_hook(self) -> None:
+        """Leave SIGINT alone: ipykernel's own handler would let an interrupt end the kernel."""
+
+    def post_handler_hook(self) -> None:
+        """Leave SIGINT alone."""
+
+    async def interrupt_request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
+        """Interrupt what runs; comes by the control channel, so also while a cell runs."""
+        self._interrupt()
+        if self.session is not None:
+            self.session.send(stream, "interrupt_reply", {"status": "ok"}, parent, ident=ident)
+
+    def _interrupt(self) -> None:
+        self.sessions.engine.post(self._cells.interrupt)
+
+    # Running
+
+    async def execute_request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
+        """Have an interrupt meet this request as soon as a front-end can know of it."""
+        request = _request_id(parent)
+        engine = self.sessions.engine
+        engine.post(self._cells.expect, request)
+        try:
+            await super().execute_request(stream, ident, parent)
+        finally:
+            engine.post(self._cells.forget, request)
+
+    async def do_execute(
+        self,
+        code: str,
+        silent: bool,
+        store_history: bool = True,
+        user_expressions: dict[str, str] | None = None,
+        allow_stdin: bool = False,
+        *,
+        cell_meta: Any = None,
+        cell_id: str | None = None,
+    ) -> dict[str, Any]:
+        """Run a cell; its output goes to the request that asked, whatever else is asked meanwhile."""
+        parent, count = self.get_parent("shell"), self.execution_count
+        output = CellOutput(self, parent, silent=silent)
+        run = self._cells.execute(_request_id(parent), code, label=f"In[{count}]", output=output)
+        try:
+            report = await self.sessions.engine.run(run)
+        except VibesboxError as error:  # there is no engine any more
+            report = Report(failure_of_error(error))
+        finally:
+            if not (silent or store_history):
+                self.execution_count = count - 1  # the base class counts what is not to be remembered, too
+        if report.failure is not None:
+            output.error(report.failure)
+        return _execute_reply(report, count)
+
+    def finish_metadata(
+        self, parent: dict[str, Any], metadata: dict[str, Any], reply_content: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Move the facts about a cell's session from the reply's content into its metadata."""
+        metadata.update(reply_content.pop(FACTS, {}))
+        metadata["status"] = reply_content["status"]
+        return metadata
+
+    # Answering
+
+    @property
+    def language_info(self) -> dict[str, Any]:  # type: ignore[override]
+        """What front-ends need to know to show bash."""
+        return {
+            "name": "bash",
+            "version": self._known_version().partition("(")[0],
+            "mimetype": "text/x-sh",
+            "file_extension": ".sh",
+            "codemirror_mode": "shell",
+            "pygments_lexer": "bash",
+        }
+
+    @property
+    def banner(self) -> str:  # type: ignore[override]
+        """What consoles say first."""
+        return (
+            f"Vibesbox {__version__}, GNU bash {self._known_version()}\n"
+            "Each cell runs as a managed session. %ps lists them, %kill ends one, %vibesbox lists the magics.\n"
+        )
+
+    @property
+    def kernel_info(self) -> dict[str, Any]:
+        """What this kernel is and can; never a debugger, even where Python's is installed."""
+        return {
+            "protocol_version": kernel_protocol_version,
+            "implementation": self.implementation,
+            "implementation_version": self.implementation_version,
+            "language_info": self.language_info,
+            "banner": self.banner,
+            "help_links": self.help_links,
+            "supported_features": ["kernel subshells"] if self.shell_channel_thread is not None else [],
+        }
+
+    async def kernel_info_request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
+        """Say what this kernel is, with bash's version as bash itself says it."""
+        if self._version is not None:
+            await asyncio.wait([asyncio.wrap_future(self._version)], timeout=VERSION_SECONDS)
+        await super().kernel_info_request(stream, ident, parent)
+
+    async def do_complete(self, code: str, cursor_pos: int) -> dict[str, Any]:
+        """What fits at the cursor."""
+        found = await self._help.complete(code, cursor_pos, cwd=self._directory())
+        return {
+            "status": "ok",
+            "matches": list(found.matches),
+            "cursor_start": found.start,
+            "cursor_end": found.end,
+            "metadata": {},
+        }
+
+    async def do_is_complete(self, code: str) -> dict[str, Any]:
+        """Whether Enter should run the code or begin another line."""
+        status = await self._help.is_complete(code)
+        return {"status": status, "indent": "  "} if status == "incomplete" else {"status": status}
+
+    # Inside
+
+    def _broker_id(self) -> str | None:
+        """The broker's id: the same again when this kernel is restarted with its connection file."""
+        stem = Path(str(getattr(self.parent, "connection_file", ""))).stem
+        return re.sub(r"[^A-Za-z0-9._-]|^[^A-Za-z0-9]", "-", stem)[:100].lstrip("-") or None
+
+    def _directory(self) -> str:
+        """Where the shell is now."""
+        try:
+            return self._runner.generation.state.cwd
+        except ShellStateError:  # it has not started yet
+            return str(Path.cwd())
+
+    def _known_version(self) -> str:
+        done = self._version is not None and self._version.done() and not self._version.cancelled()
+        return str(self._version.result()) if done and self._version is not None else ""
+
+
+def _execute_reply(report: Report, count: int) -> dict[str, Any]:
+    reply: dict[str, Any] = {"execution_count": count, FACTS: dict(report.facts)}
+    if report.failure is None:
+        return {**reply, "status": "ok", "payload": [], "user_expressions": {}}
+    return {**reply, "status": "error", **report.failure.content()}
+
+
+def _request_id(parent: dict[str, Any]) -> str:
+    return str(parent.get("header", {}).get("msg_id", ""))

@@ -1,0 +1,1 @@
+"""Views of sessions for notebooks: anywidgets, and what stands in their place where there are none."""

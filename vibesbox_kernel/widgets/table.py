@@ -1,0 +1,196 @@
+"""The live process table: one small anywidget that follows a SessionManager's events."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import anywidget
+import traitlets
+
+from vibesbox_kernel.errors import VibesboxError
+from vibesbox_kernel.models import EventKind
+from vibesbox_kernel.widgets.pace import Pace
+from vibesbox_kernel.widgets.routing import pin_comm
+from vibesbox_kernel.widgets.rows import Attempt, Describe, build_rows, select
+
+if TYPE_CHECKING:
+    from vibesbox_kernel.sessions import SessionManager
+
+Work = Callable[[], Coroutine[Any, Any, None]]
+
+logger = logging.getLogger(__name__)
+
+STATIC = Path(__file__).parent / "static"
+VIEW_LEASE_SECONDS = 150.0
+"""How long after its last word a view counts as alive; five of its signs of life may get lost."""
+
+
+class SessionTable(anywidget.AnyWidget):
+    """A table of a manager's sessions that changes by itself and can end them.
+
+    Traits are set on the manager's engine only (they are not thread-safe), and the browser sends
+    custom messages only (a synced trait changed during a cell can wedge its model for good).
+
+    Args:
+        manager: Whose sessions are shown.
+        describe: Puts a session into words.
+        running_limit: At most so many running sessions, the newest.
+        ended_limit: At most so many ended ones, those that ended last.
+
+    Attributes:
+        twin: What the static picture of this table is marked with; a live table hides its own.
+        on_change: Called on the engine's loop when a session began or ended; may be set at any time.
+    """
+
+    _esm = STATIC / "table.js"
+    _css = STATIC / "table.css"
+
+    rows: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    caption = traitlets.Unicode().tag(sync=True)
+    notice = traitlets.Unicode().tag(sync=True)
+    twin = traitlets.Unicode().tag(sync=True)
+
+    def __init__(
+        self,
+        manager: SessionManager,
+        *,
+        describe: Describe,
+        running_limit: int = 100,
+        ended_limit: int = 20,
+    ) -> None:
+        self._manager = manager
+        self._describe = describe
+        self._limits = {"running_limit": running_limit, "ended_limit": ended_limit}
+        self.on_change: Callable[[], None] | None = None
+        self._attempts: dict[str, Attempt] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
+        self._pace = Pace()
+        self._view_until = 0.0
+        super().__init__(**self._picture(), twin=uuid4().hex[:12])
+        pin_comm(self.comm)
+        self.on_msg(self._hear)
+        # From here on the engine alone touches the traits. Its tasks inherit this caller's context and
+        # with it the request that the comm's messages answer.
+        manager.engine.post(self._start)
+
+    def close(self) -> None:
+        """Take the table away and stop following the sessions; may be called from any thread."""
+        manager: SessionManager | None = getattr(self, "_manager", None)  # None: the constructor failed
+        if manager is None or self._closed:
+            return
+        self._closed = True
+        if manager.engine.loop.is_closed():  # and everything that ran on it is over
+            super().close()
+        else:
+            manager.engine.post(self._stop)
+
+    # Everything below runs on the engine's loop, _hear excepted.
+
+    def _start(self) -> None:
+        self._own(self._follow)
+        self._own(self._paint)
+
+    def _stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        super().close()
+
+    def _own(self, work: Work) -> None:
+        task = asyncio.get_running_loop().create_task(self._guard(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _guard(self, work: Work) -> None:
+        try:
+            await work()
+        except Exception as error:
+            logger.exception("the process table %s failed", self.twin)
+            self.notice = f"This table does not follow any more ({error}); show a new one."
+
+    async def _follow(self) -> None:
+        async with self._manager.events() as events:
+            self._pace.mark(begun_or_over=True)  # what happened before the subscription has no event here
+            async for event in events:
+                # How much was written is told once a second: a chatty session must not redraw the table.
+                if event.kind is not EventKind.OUTPUT:
+                    self._pace.mark(begun_or_over=event.kind in _BEGUN_OR_OVER)
+
+    async def _paint(self) -> None:
+        while True:
+            tick_due = await self._pace.wait(ticking=self._is_ticking())
+            if tick_due:
+                await self._manager.refresh_usage()
+            self._draw()
+            if self._pace.take_begun_or_over() and self.on_change is not None:
+                self.on_change()
+
+    def _is_ticking(self) -> bool:
+        return time.monotonic() < self._view_until and any(row["elapsed"] is None for row in self.rows)
+
+    def _draw(self) -> None:
+        with self.hold_sync():
+            for name, value in self._picture().items():
+                setattr(self, name, value)
+
+    def _picture(self) -> dict[str, Any]:
+        sessions = self._manager.list_sessions()
+        selection = select(sessions, **self._limits)
+        known = {one.session_id for one in sessions}
+        self._attempts = {key: one for key, one in self._attempts.items() if key in known}
+        running = sum(one.ended_at is None for one in sessions)
+        return {
+            "rows": build_rows(selection.shown, self._attempts, self._describe, datetime.now(UTC)),
+            "caption": f"Processes: {running} running, {len(sessions) - running} ended",
+            "notice": selection.notice,
+        }
+
+    def _hear(self, _widget: object, content: object, _buffers: object) -> None:
+        """Take the browser's message, on whatever thread Jupyter handles it, and hand it on."""
+        if isinstance(content, dict):
+            self._manager.engine.post(self._obey, content)
+
+    def _obey(self, message: dict[str, Any]) -> None:
+        if self._closed:
+            return
+        self._view_until = time.monotonic() + VIEW_LEASE_SECONDS
+        if message.get("op") == "hello":
+            self.send({"op": "hello", "now": time.time()})
+            self._pace.mark()
+        elif message.get("op") == "kill":
+            self._own(partial(self._end, str(message.get("id"))))
+
+    async def _end(self, session_id: str) -> None:
+        attempt = self._attempts.setdefault(session_id, Attempt())
+        if attempt.ending:
+            return
+        attempt.ending, attempt.error = True, ""
+        self._pace.mark()
+        try:
+            attempt.error = await self._terminate(session_id)
+        except Exception as error:
+            attempt.error = f"{type(error).__name__}: {error}"
+            raise
+        finally:
+            attempt.ending = False
+            attempt.tries += 1
+            self._pace.mark()
+
+    async def _terminate(self, session_id: str) -> str:
+        """End a session as ``%kill`` does; returns what went wrong, in words."""
+        try:
+            await self._manager.terminate_session(session_id)
+        except VibesboxError as error:
+            return str(error)
+        return ""
+
+
+_BEGUN_OR_OVER = frozenset({EventKind.STARTED, EventKind.ENDED, EventKind.KILLED, EventKind.LOST})
