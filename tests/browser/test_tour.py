@@ -53,7 +53,10 @@ def test_the_tour_runs_and_its_table_lives(tour: Notebook, lab: Lab):
     build = cell_with(tour, "--name build")
     tour.run(build)  # a row appears by itself ...
     expect(row_of(tour, table, "build")).to_contain_text("running", timeout=DEADLINE)
-    tour.see(build, "compiling")
+    tour.see(build, "compiling 1")
+    expect(row_of(tour, table, "build")).to_contain_text("MB", timeout=DEADLINE)
+    lab.page.evaluate("(cell) => cell.scrollIntoView()", tour.output(table).element_handle())
+    lab.screenshot(Path("test-results/tour.png"))  # the README's picture
     expect(row_of(tour, table, "build")).to_contain_text("exited", timeout=DEADLINE)  # ... and ends by itself
     tour.see(build, "build finished in")
 
