@@ -107,6 +107,7 @@ class Bench:
         started = time.perf_counter()
         os.write(waiting.control, control)
         os.close(waiting.control)
+        self._sleeps = "sleep" in script
         return self._see_to_its_end(waiting, started, interrupt_at)
 
     def close(self) -> None:
@@ -181,7 +182,7 @@ class Bench:
             self._drain(waiting.output, output)
             if pid:
                 return status
-            if interrupt_at is not None and interrupt_at in output and is_settled(waiting.pid):
+            if interrupt_at is not None and interrupt_at in output and is_settled(waiting.pid, sleeps=self._sleeps):
                 os.killpg(waiting.pid, signal.SIGINT)
                 interrupt_at = None
             if time.monotonic() > end:
@@ -235,11 +236,21 @@ class Bench:
         return Ran(bytes(output), returncode, way, committed, others, took)
 
 
-def is_settled(leader: int) -> bool:
-    """Whether a session can be interrupted: a bash that has just forked may lose a signal, as at any terminal."""
-    members = [leader, *session_members(leader)]
-    names = [Path(f"/proc/{pid}/comm").read_text().strip() for pid in members]
-    return "sleep" in names or Path(f"/proc/{leader}/stat").read_text().rpartition(") ")[2][0] == "R"
+def is_settled(leader: int, *, sleeps: bool) -> bool:
+    """Whether a session can be interrupted: a bash that has just forked may lose a signal, as at any terminal.
+
+    Args:
+        leader: The session's leader.
+        sleeps: Its script comes to a ``sleep``, which has a name of its own once it is past its exec.
+    """
+    return not sleeps or "sleep" in [_name(pid) for pid in session_members(leader)]
+
+
+def _name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
 
 
 def session_members(leader: int) -> list[int]:
