@@ -109,3 +109,15 @@ def test_a_reader_keeps_up_with_a_writer_and_misses_nothing():
 def test_a_negative_cursor_or_size_is_refused(tmp_path, cursor, size):
     with pytest.raises(ValueError, match="negative"):
         SpoolReader(tmp_path).read(cursor, size)
+
+
+def test_a_reader_that_knows_only_the_first_segment_finds_a_much_later_byte(tmp_path):
+    """Ours: the list of segments that a reader remembers may be old; what it gives is never from elsewhere."""
+    spool = Spool(str(tmp_path), segment_bytes=10)
+    reader = SpoolReader(tmp_path)
+    spool.write(b"0123456789")
+    assert reader.read(0, 10).data == b"0123456789"
+    spool.write(bytes(range(100, 190)))
+    chunk = reader.read(55, 5)
+    assert (chunk.data, chunk.dropped, chunk.next_cursor) == (bytes(range(145, 150)), 0, 60)
+    spool.close()

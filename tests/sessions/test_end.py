@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -278,3 +279,32 @@ async def test_a_cancelled_start_leaves_no_process(manager, lifeline):
             await manager.terminate_session(pid, force=True)
         while manager.sessions:
             await anyio.sleep(0.01)
+
+
+async def test_a_process_whose_main_thread_has_ended_is_killed_too(manager, lifeline):
+    """Linux: such a process looks like a zombie in /proc, but its other threads run."""
+    code = f"import ctypes, threading, time, os; os.open('{lifeline.path}', os.O_WRONLY); "
+    code += "threading.Thread(target=lambda: (os.write(3, b'up'), time.sleep(600))).start(); "
+    code += "ctypes.CDLL(None).syscall(60, 0)"  # exit(2) of this thread alone, on x86-64
+    pid = await manager.start_session(f'exec python3 -c "{code}"')
+    with anyio.fail_after(10):
+        await lifeline.held()
+        assert await manager.terminate_session(pid, force=True)
+        await lifeline.released()
+
+
+async def test_a_session_that_itself_runs_sessions_is_killed_whole(manager, lifeline, tmp_path):
+    """Ours: what an inner broker owns carries the inner marks, and belongs to the outer session by descent."""
+    script = tmp_path / "inner.py"
+    script.write_text(
+        "import time\n"
+        "from vibesbox_kernel.sessions import BlockingSessionManager\n"
+        "manager = BlockingSessionManager()\n"
+        f"manager.start_session('exec 9>{lifeline.path}; echo up >&9; setsid sleep 600 & sleep 600')\n"
+        "time.sleep(600)\n"
+    )
+    pid = await manager.start_session(f"exec {sys.executable} {script}")
+    with anyio.fail_after(20):
+        await lifeline.held()
+        assert await manager.terminate_session(pid, force=True)
+        await lifeline.released()

@@ -216,3 +216,29 @@ async def test_directories_and_socket_are_for_this_user_only(manager, isolation)
     assert any(path.is_socket() for path in found)
     assert {oct(path.stat().st_mode & 0o777) for path in directories} == {"0o700"}
     assert {oct(path.stat().st_mode & 0o777) for path in found if not path.is_dir()} == {"0o600"}
+
+
+async def test_a_time_limit_of_months_is_no_trouble(manager):
+    """Linux: epoll_wait counts milliseconds in an int, which ends after 24.8 days."""
+    pid = await manager.start_session("read x; echo $x", timeout=90 * 86400)
+    await manager.send_input(pid, "fine\n")
+    with anyio.fail_after(5):
+        await manager.wait(pid)
+    assert await manager.read_output(pid) == "fine\n"
+
+
+async def test_of_several_starts_at_once_one_gets_the_name(manager):
+    results: list[bool] = []
+
+    async def start() -> None:
+        try:
+            await manager.start_session("sleep 600", name="same")
+            results.append(True)
+        except NameTakenError:
+            results.append(False)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(3):
+            group.start_soon(start)
+    assert sorted(results) == [False, False, True]
+    assert await manager.terminate_session("same", force=True)
