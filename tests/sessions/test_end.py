@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import signal
 import sys
 from collections.abc import Callable
@@ -281,10 +282,11 @@ async def test_a_cancelled_start_leaves_no_process(manager, lifeline):
             await anyio.sleep(0.01)
 
 
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the number of exit(2) is another")
 async def test_a_process_whose_main_thread_has_ended_is_killed_too(manager, lifeline):
     """Linux: such a process looks like a zombie in /proc, but its other threads run."""
-    code = f"import ctypes, threading, time, os; os.open('{lifeline.path}', os.O_WRONLY); "
-    code += "threading.Thread(target=lambda: (os.write(3, b'up'), time.sleep(600))).start(); "
+    code = f"import ctypes, threading, time, os; fd = os.open('{lifeline.path}', os.O_WRONLY); "
+    code += "threading.Thread(target=lambda: (os.write(fd, b'up'), time.sleep(600))).start(); "
     code += "ctypes.CDLL(None).syscall(60, 0)"  # exit(2) of this thread alone, on x86-64
     pid = await manager.start_session(f'exec python3 -c "{code}"')
     with anyio.fail_after(10):
