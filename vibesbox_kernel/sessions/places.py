@@ -19,6 +19,8 @@ from vibesbox_kernel.errors import BrokerError
 MAX_SOCKET_PATH_BYTES = 107
 """Source: unix(7), sun_path."""
 
+SHARED_MEMORY = Path("/dev/shm")
+
 _INSTANCE_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
@@ -66,6 +68,8 @@ def _runtime_directory(instance: str) -> Path:
     """The first of the usual places that can be used and leaves room for the socket's name."""
     short = hashlib.blake2s(instance.encode(), digest_size=8).hexdigest()
     roots = [Path(os.environ["XDG_RUNTIME_DIR"]) / "vibesbox"] if os.environ.get("XDG_RUNTIME_DIR") else []
+    if SHARED_MEMORY.is_dir():  # a cell writes several small files, and a busy disk would keep it waiting
+        roots.append(SHARED_MEMORY / f"vibesbox-{os.getuid()}")
     roots += [Path(tempfile.gettempdir()) / f"vibesbox-{os.getuid()}", Path("/tmp") / f"vibesbox-{os.getuid()}"]
     problems: list[str] = []
     for root in roots:
