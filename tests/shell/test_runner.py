@@ -383,3 +383,15 @@ def command_lines() -> list[str]:
         except OSError:
             continue
     return lines
+
+
+async def test_all_who_wait_for_a_start_that_fails_hear_why(manager, monkeypatch, tmp_path):
+    """Ours: a door warms the shell up while the first cell asks for it too."""
+    with monkeypatch.context() as without_bash:
+        without_bash.setenv("PATH", str(tmp_path))
+        runner = CellRunner(manager)
+        starts = [runner.start() for _ in range(2)]
+        results = await asyncio.gather(*starts, return_exceptions=True)
+    assert [type(result) for result in results] == [ShellNotFoundError] * 2
+    await runner.start()  # and the next call may have more luck
+    await runner.aclose()

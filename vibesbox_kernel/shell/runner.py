@@ -145,10 +145,11 @@ class CellRunner:
     async def _start(self) -> None:
         if self._starting is None:
             self._starting = asyncio.create_task(self._begin(), name="vibesbox-startup")
+        starting = self._starting
         try:
-            await asyncio.shield(self._starting)
+            await asyncio.shield(starting)
         except BaseException:
-            if self._starting.done():
+            if starting.done() and self._starting is starting:
                 self._starting = None  # the next call may have more luck
             raise
 
