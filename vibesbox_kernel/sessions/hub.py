@@ -37,10 +37,8 @@ _PLAIN_KINDS = {
 }
 _KILLED = (EndReason.TERMINATED, EndReason.KILLED, EndReason.TIMED_OUT, EndReason.SHUT_DOWN)
 
-
 MAX_ARGUMENT_BYTES = 120_000
 """Linux: one argument of a program has at most 128 KiB, its NUL included."""
-
 
 LEAVE_SECONDS = 2.0
 
@@ -55,6 +53,7 @@ class Hub:
         self._link: BrokerLink | None = None
         self._opening = asyncio.Lock()
         self._commands: dict[str, str] = {}
+        self._scripts: set[str] = set()
         self._subscriptions: list[Subscription] = []
         self._tidied = False
         self._reserved: set[str] = set()
@@ -162,11 +161,17 @@ class Hub:
         """The session was never listed, or is not remembered any more."""
         if self.mirror.by_id(session_id) is None:
             self._commands.pop(session_id, None)
-        self.workspace.remove(_script_name(session_id))
+        self._remove_script(session_id)
 
     def write_script(self, session_id: str, command: str) -> str:
         """Put a command that is too long for an argument into a file; returns its path."""
+        self._scripts.add(session_id)
         return str(self.workspace.write(_script_name(session_id), command.encode("utf-8", "surrogateescape")))
+
+    def _remove_script(self, session_id: str) -> None:
+        if session_id in self._scripts:
+            self._scripts.discard(session_id)
+            self.workspace.remove(_script_name(session_id))
 
     @contextmanager
     def name_reserved(self, name: str | None) -> Iterator[None]:
@@ -275,8 +280,7 @@ class Hub:
             self._publish(_PLAIN_KINDS[kind], entry, message["at"])
 
     def _on_over(self, entry: Entry, at: float) -> None:
-        if len(entry.command) > MAX_ARGUMENT_BYTES // 4:
-            self.workspace.remove(_script_name(entry.session_id))
+        self._remove_script(entry.session_id)
         reason = EndReason(entry.record["end_reason"] or EndReason.LOST)
         kind = EventKind.KILLED if reason in _KILLED else EventKind.ENDED
         self._publish(EventKind.LOST if reason is EndReason.LOST else kind, entry, at)
