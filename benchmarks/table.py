@@ -39,6 +39,10 @@ def milliseconds(seconds: float) -> str:
     return f"{seconds * 1000:.1f}"
 
 
+def microseconds(seconds: float) -> str:
+    return f"{seconds * 1e6:,.0f}"
+
+
 def times(ratio: float) -> str:
     return f"{ratio:.2f} x"
 

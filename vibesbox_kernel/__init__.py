@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         SessionEndedError,
         SessionFailedError,
         SessionNotFoundError,
+        SessionOwnedError,
         SessionTimeoutError,
         ShellNotFoundError,
         ShellStateError,
@@ -34,10 +35,14 @@ if TYPE_CHECKING:
         EventKind,
         ExitStatus,
         IoMode,
+        OnFull,
+        OnLeftovers,
         OutputChunk,
         SessionEvent,
         SessionInfo,
+        SessionPolicy,
         SessionStatus,
+        Usage,
     )
     from vibesbox_kernel.sessions import BlockingSessionManager, CommandSession, SessionManager
 
@@ -59,6 +64,8 @@ __all__ = [
     "LaunchError",
     "MagicError",
     "NameTakenError",
+    "OnFull",
+    "OnLeftovers",
     "OutputChunk",
     "SessionEndedError",
     "SessionEvent",
@@ -66,11 +73,14 @@ __all__ = [
     "SessionInfo",
     "SessionManager",
     "SessionNotFoundError",
+    "SessionOwnedError",
+    "SessionPolicy",
     "SessionStatus",
     "SessionTimeoutError",
     "ShellNotFoundError",
     "ShellStateError",
     "SurvivorsError",
+    "Usage",
     "VibesboxError",
 ]
 
@@ -81,10 +91,14 @@ _MODELS = frozenset(
         "EventKind",
         "ExitStatus",
         "IoMode",
+        "OnFull",
+        "OnLeftovers",
         "OutputChunk",
         "SessionEvent",
         "SessionInfo",
+        "SessionPolicy",
         "SessionStatus",
+        "Usage",
     }
 )
 _MANAGERS = frozenset({"BlockingSessionManager", "CommandSession", "SessionManager"})

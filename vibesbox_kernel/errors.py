@@ -9,6 +9,7 @@
     ├── SessionNotFoundError         (LookupError, ValueError)
     ├── AmbiguousReferenceError      (LookupError, ValueError)
     ├── NameTakenError               (ValueError)
+    ├── SessionOwnedError            (PermissionError)    another living program owns the session
     ├── SessionEndedError            (RuntimeError)       the session is over, or takes no input
     ├── SessionTimeoutError          (TimeoutError)       a wait ended first; the session goes on
     ├── SessionFailedError           (RuntimeError)       a session that was waited for did not succeed
@@ -127,6 +128,23 @@ class NameTakenError(VibesboxError, ValueError):
         self.holder = holder
         known_as = f"running session {holder[:8]} (pid {pid})" if pid else f"a session {holder}"
         super().__init__(f"the name {name!r} is taken by {known_as}")
+
+
+class SessionOwnedError(VibesboxError, PermissionError):
+    """Only a session's owner may do this, and that is another living program.
+
+    Attributes:
+        ref: The session.
+        owner: Who owns it, in words.
+    """
+
+    def __init__(self, ref: object, owner: str) -> None:
+        self.ref = ref
+        self.owner = owner
+        super().__init__(errno.EPERM, f"session {ref} belongs to {owner}, which is alive; it can be read, not changed")
+
+    def __str__(self) -> str:
+        return str(self.args[1])
 
 
 class SessionEndedError(VibesboxError, RuntimeError):

@@ -28,6 +28,8 @@ class EndReason(StrEnum):
     TERMINATED = "terminated"
     KILLED = "killed"
     TIMED_OUT = "timed out"
+    MEMORY_LIMIT = "memory limit"
+    CANCELLED = "cancelled"
     SHUT_DOWN = "shut down"
     LOST = "lost"
 
@@ -43,12 +45,15 @@ class EndReason(StrEnum):
 class EventKind(StrEnum):
     """What happened to a session. The last event of each is one of ended, killed and lost."""
 
+    QUEUED = "queued"
     STARTED = "started"
     OUTPUT = "output"
     WAITING_FOR_INPUT = "waiting for input"
     STOPPED = "stopped"
     EXITED = "exited"
     DRAINED = "drained"
+    RESTARTING = "restarting"
+    CHANGED = "changed"
     ENDED = "ended"
     KILLED = "killed"
     LOST = "lost"
@@ -59,6 +64,20 @@ class IoMode(StrEnum):
 
     PIPE = "pipe"
     PTY = "pty"
+
+
+class OnFull(StrEnum):
+    """What happens when a session's output has reached its limit on disk."""
+
+    DROP_OLDEST = "drop_oldest"
+    BLOCK = "block"
+
+
+class OnLeftovers(StrEnum):
+    """What happens to processes that outlive their session's leader."""
+
+    KEEP = "keep"
+    KILL = "kill"
 
 
 class _Frozen(BaseModel):
@@ -109,12 +128,74 @@ class ExitStatus(_Frozen):
             return f"signal {self.signal}"
 
 
+class SessionPolicy(_Frozen):
+    """The limits of a session, and what happens when it meets them.
+
+    Attributes:
+        timeout: Seconds from its start after which it is ended in two stages.
+        idle_timeout: Seconds without output and input after which it is ended in two stages.
+        nice: How much lower than ours its priority is, 0 to 19.
+        max_cpu_seconds: CPU seconds that each of its processes may use; then SIGXCPU.
+        max_memory_bytes: Resident memory that its whole tree may use; then it is ended.
+        max_output_bytes: What its output may take on disk; None for the default of 256 MiB.
+        on_full: Drop the oldest output then, and count it; or let the session wait in its write.
+        on_leftovers: What to do with processes that outlive its leader.
+        max_restarts: How often in a row it is started again after a failure, after 1, 2, 4 … 60 s.
+        group: The queue that it stands in; see ``SessionManager.set_parallel``.
+        after: Ids of sessions that must have succeeded before it starts.
+    """
+
+    timeout: float | None = None
+    idle_timeout: float | None = None
+    nice: int = 0
+    max_cpu_seconds: int | None = None
+    max_memory_bytes: int | None = None
+    max_output_bytes: int | None = None
+    on_full: OnFull = OnFull.DROP_OLDEST
+    on_leftovers: OnLeftovers = OnLeftovers.KEEP
+    max_restarts: int = 0
+    group: str | None = None
+    after: tuple[str, ...] = ()
+
+
+class Usage(_Frozen):
+    """What a session's whole tree has used until one moment.
+
+    Attributes:
+        at: Seconds since the session's start.
+        cpu: CPU seconds, of processes that have ended too.
+        rss: Resident bytes at that moment.
+        processes: Live processes at that moment.
+        read_bytes: Bytes read from storage.
+        written_bytes: Bytes written to storage.
+        output_bytes: Bytes of output.
+    """
+
+    at: float
+    cpu: float
+    rss: int
+    processes: int
+    read_bytes: int
+    written_bytes: int
+    output_bytes: int
+
+
 class SessionInfo(_Frozen):
     """Everything a listing says of one session, at one moment.
 
-    Times are aware datetimes, durations and CPU are seconds, sizes are bytes. ``pid`` is None only
-    while the session is queued; ``exit_code`` and ``signal`` may be known while it still runs (its
-    leader is gone, ``leftovers`` are not).
+    Times are aware datetimes, durations and CPU are seconds, sizes are bytes. ``pid`` is None for a
+    session that is queued, or that left the queue without having started; ``exit_code`` and
+    ``signal`` may be known while it still runs (its leader is gone, ``leftovers`` are not). ``cpu``,
+    ``rss`` and the like are of the whole tree, as of the broker's last look at it.
+
+    Attributes:
+        where: On which machine it runs.
+        instance: Which broker it belongs to: the id of its kernel or program.
+        owner: Whose it is, in words; who started it, once nobody owns it.
+        owned: Whether a living program owns it, ours or another.
+        restarts: How often it was started again after a failure.
+        restart_at: When it is started again, while it waits for that.
+        problem: What its output or its start met, in words: a full disk, a dead end in its queue.
     """
 
     session_id: str
@@ -130,20 +211,30 @@ class SessionInfo(_Frozen):
     duration: float | None = None
     cwd: str
     owner: str
+    owned: bool = True
     where: str = "local"
+    instance: str = ""
     durable: bool = False
     io: IoMode = IoMode.PIPE
+    policy: SessionPolicy = SessionPolicy()
     waiting_for_input: bool = False
+    restarts: int = 0
+    restart_at: AwareDatetime | None = None
+    problem: str | None = None
     cpu: float | None = None
     rss: int | None = None
+    peak_rss: int | None = None
+    processes: int | None = None
+    read_bytes: int | None = None
+    written_bytes: int | None = None
     output_bytes: int = 0
     dropped_bytes: int = 0
     leftovers: tuple[int, ...] = ()
 
     @model_validator(mode="after")
-    def _pid_unless_queued(self) -> Self:
-        if self.pid is None and self.status is not SessionStatus.QUEUED:
-            raise ValueError("only a queued session has no pid")
+    def _pid_once_started(self) -> Self:
+        if self.pid is None and self.status not in (SessionStatus.QUEUED, SessionStatus.TERMINATED, SessionStatus.LOST):
+            raise ValueError("only a session that has not started has no pid")
         return self
 
     @property

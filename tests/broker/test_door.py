@@ -113,7 +113,7 @@ START = {
     "feed": True,
     "rows": 24,
     "columns": 80,
-    "owner": "raw",
+    "durable": False,
     "prepared": False,
 }
 
@@ -122,6 +122,12 @@ START = {
     "changes",
     [
         {"argv": []},
+        {"durable": "yes"},
+        {"policy": {"nice": -1}},
+        {"policy": {"on_full": "explode"}},
+        {"policy": {"after": "all"}},
+        {"policy": {"after": ["33333333-3333-4333-8333-333333333333"]}},
+        {"policy": []},
         {"argv": ["/bin/sh", "a\0b"]},
         {"env": {"a": "b\0c"}},
         {"env": []},
@@ -130,10 +136,10 @@ START = {
         {"session_id": "x" * 5000},
         {"rows": -5, "io": "pty"},
         {"columns": 10**9, "io": "pty"},
-        {"timeout": "soon"},
+        {"policy": {"timeout": "soon"}},
         {"cwd": "/no/such"},
         {"argv": ["/no/such"]},
-        {"limit_bytes": "all"},
+        {"policy": {"max_output_bytes": "all"}},
     ],
 )
 async def test_a_start_that_can_not_be_leaves_nothing(served, changes, isolation):

@@ -16,9 +16,9 @@ import asyncio, json, os, sys, time
 from vibesbox_kernel.sessions import SessionManager
 
 async def main():
-    commands, block, instance = json.loads(sys.argv[1])
+    commands, block, instance, options = json.loads(sys.argv[1])
     manager = SessionManager(instance=instance)
-    pids = [await manager.start_session(command, shell) for command, shell in commands]
+    pids = [await manager.start_session(command, shell, **options) for command, shell in commands]
     print(json.dumps(pids), flush=True)
     if block:
         time.sleep(600)
@@ -69,14 +69,19 @@ def _children(pid: int) -> list[int]:
 
 
 @contextmanager
-def running(commands: list[tuple[str, str]], *, block: bool = False, instance: str | None = None) -> Iterator[Program]:
+def running(
+    commands: list[tuple[str, str]], *, block: bool = False, instance: str | None = None, **options: object
+) -> Iterator[Program]:
     """Start it with sessions of these commands and shells.
 
     Args:
+        options: Of each session.
         block: Let its main thread sleep in one long call, its event loop included.
     """
     with subprocess.Popen(
-        [sys.executable, "-c", _SOURCE, json.dumps([commands, block, instance])], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", _SOURCE, json.dumps([commands, block, instance, options])],
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         try:
             assert process.stdout is not None

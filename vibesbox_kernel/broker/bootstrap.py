@@ -10,10 +10,15 @@ from pathlib import Path
 
 
 def main() -> int:
-    """Run ``bootstrap.py RUN_DIRECTORY STATE_DIRECTORY LEASE_DESCRIPTOR``."""
+    """Run ``bootstrap.py RUN_DIRECTORY STATE_DIRECTORY LEASE_DESCRIPTOR``, or ``bootstrap.py --probe`` and two more."""
     package = types.ModuleType("vibesbox_kernel")
     package.__path__ = [str(Path(__file__).resolve().parents[1])]
     sys.modules["vibesbox_kernel"] = package
+
+    if sys.argv[1] == "--probe":
+        from vibesbox_kernel.broker import probe
+
+        return probe.run(*sys.argv[2:4])
 
     from vibesbox_kernel.broker import guardian
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
-import os
 import socket
 import time
 from collections.abc import Callable, Iterable
@@ -11,7 +11,7 @@ from typing import Any
 
 from vibesbox_kernel.broker.loop import Loop
 from vibesbox_kernel.broker.session import Session
-from vibesbox_kernel.broker.wire import FrameDecoder, FrameError, Message, encode, peer_credentials
+from vibesbox_kernel.broker.wire import Deathwatch, FrameDecoder, FrameError, Message, encode, peer_credentials
 
 logger = logging.getLogger(__name__)
 
@@ -21,11 +21,18 @@ MAX_UNSENT_BYTES = 1 << 20
 _RECEIVE_BYTES = 1 << 16
 
 
+_numbers = itertools.count(1)
+
+
 class Client:
     """A peer that may start sessions. When it is gone, its lease is: ``on_gone`` is called once.
 
     The lease ends at end of file *or* when the peer's process has died, whichever is first: a child
     that the user's code forked may hold a copy of the socket open for ever.
+
+    Attributes:
+        number: What it is called in records, unique in this broker's life.
+        label: What it says of itself, for people.
     """
 
     def __init__(
@@ -37,6 +44,8 @@ class Client:
         on_gone: Callable[[Client], None],
     ) -> None:
         self.pid = peer_credentials(connection)[0]
+        self.number = next(_numbers)
+        self.label = f"pid {self.pid}"
         self._loop = loop
         self._connection = connection
         self._on_request = on_request
@@ -49,7 +58,7 @@ class Client:
         self._watched = (True, False)  # for reading, for writing
         connection.setblocking(False)
         loop.watch(connection.fileno(), self._on_ready)
-        self._pinned = self._pin_peer()
+        self._deathwatch = self._watch_peer()
 
     def answer(self, request: Message, result: dict[str, Any]) -> None:
         """Say that a request was carried out."""
@@ -92,18 +101,18 @@ class Client:
         self._gone = True
         self._loop.unwatch(self._connection.fileno())
         self._connection.close()
-        if self._pinned >= 0:
-            self._loop.unwatch(self._pinned)
-            os.close(self._pinned)
+        if self._deathwatch is not None:
+            self._loop.unwatch(self._deathwatch.fileno())
+            self._deathwatch.close()
         self._on_gone(self)
 
-    def _pin_peer(self) -> int:
+    def _watch_peer(self) -> Deathwatch | None:
         try:
-            pinned = os.pidfd_open(self.pid)
+            deathwatch = Deathwatch(self.pid)
         except OSError:
-            return -1  # already dead, or in another pid namespace: end of file will have to do
-        self._loop.watch(pinned, self.close)
-        return pinned
+            return None  # already dead, or in another pid namespace: end of file will have to do
+        self._loop.watch(deathwatch.fileno(), self.close)
+        return deathwatch
 
     def _on_ready(self) -> None:
         if self._gone:

@@ -15,9 +15,11 @@ from vibesbox_kernel.broker.tree import Trees
 
 logger = logging.getLogger(__name__)
 
-GRACE_SECONDS = 1.0
 SWEEP_SECONDS = 0.002
 SLOW_SWEEP_SECONDS = 0.1
+FREEZE_SECONDS = 0.25
+"""How long one sweep may go on stopping processes; other sessions wait meanwhile."""
+
 GIVE_UP_SECONDS = 5.0
 """How long SIGKILL is repeated before what is left is reported as survivors."""
 
@@ -35,12 +37,31 @@ class Ending:
     waiting: list[OnDone] = field(default_factory=list)
     give_up_at: float | None = None
     gave_up: bool = False
+    sweeps: int = 0
 
     def done(self, survivors: Survivors) -> None:
         """Tell those who wait, once."""
         waiting, self.waiting = self.waiting, []
         for on_done in waiting:
             on_done(survivors)
+
+
+def freeze(pids: list[int], *, more: Callable[[], list[int]], stop: Callable[[list[int]], None]) -> list[int]:
+    """Stop processes until no new ones appear, or for a moment; returns all that were seen.
+
+    Args:
+        pids: Those that are known.
+        more: Looks for all of them again.
+        stop: Sends them SIGSTOP.
+    """
+    seen = dict.fromkeys(pids)
+    deadline = time.monotonic() + FREEZE_SECONDS
+    fresh = pids
+    while fresh and time.monotonic() < deadline:
+        stop(fresh)
+        fresh = [pid for pid in more() if pid not in seen]
+        seen.update(dict.fromkeys(fresh))
+    return list(seen)
 
 
 class Endings:
@@ -116,11 +137,20 @@ class Endings:
     def _kill(self, ending: Ending, now: float) -> None:
         if ending.give_up_at is None:
             ending.give_up_at = now + GIVE_UP_SECONDS
-        members = self._trees.members(ending.session)
-        self._trees.signal(ending.session, signal.SIGKILL, members)
+        session, members = ending.session, self._trees.members(ending.session)
+        if ending.sweeps:
+            # Something forks as fast as we kill: what is stopped does not.
+            members = freeze(
+                members, more=lambda: self._trees.members(session), stop=lambda pids: self._stop(session, pids)
+            )
+        self._trees.signal(session, signal.SIGKILL, members)
+        ending.sweeps += 1
         if now < ending.give_up_at or not members:
             return
         ending.gave_up = True
         survivors = {pid: system.describe(pid) for pid in members}
-        logger.warning("session=%s outlived SIGKILL: %s", ending.session.session_id, survivors)
+        logger.warning("session=%s outlived SIGKILL: %s", session.session_id, survivors)
         ending.done(survivors)
+
+    def _stop(self, session: Session, pids: list[int]) -> None:
+        self._trees.signal(session, signal.SIGSTOP, pids)

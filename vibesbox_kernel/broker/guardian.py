@@ -1,7 +1,8 @@
 """The guardian: the broker's parent, which only waits, and cleans up if the broker dies.
 
 Both are subreapers. While the broker lives, orphans fall to it; when it dies, whatever it had falls
-to the guardian, which kills it and records those sessions as lost.
+to the guardian, which kills it and records those sessions as lost. Once the broker serves, the
+guardian also looks for what others left that were killed together with their guardians.
 """
 
 from __future__ import annotations
@@ -11,15 +12,16 @@ import fcntl
 import logging
 import os
 import resource
-import shutil
 import signal
 import socket
 import time
+from typing import TextIO
 
-from vibesbox_kernel.broker import records, system
+from vibesbox_kernel.broker import janitor, records, system
 from vibesbox_kernel.broker.loop import Loop
+from vibesbox_kernel.broker.run import Run, forget_run, new_run, read_run, write_run
 from vibesbox_kernel.broker.server import Server
-from vibesbox_kernel.broker.wire import LOG_NAME, SOCKET_NAME, WORKSPACE_PREFIX
+from vibesbox_kernel.broker.wire import LOG_NAME, SESSION_MARKER, SOCKET_NAME
 
 logger = logging.getLogger(__name__)
 
@@ -48,34 +50,41 @@ def run(run_directory: str, state_directory: str, lease: int) -> int:
     if lock is None:
         logger.info("another broker of this id serves, or does not leave; giving up")
         return 1
+    run_of_old = read_run(state_directory)
+    if run_of_old is not None:  # killed with its guardian: what it left must not meet ours
+        janitor.clean_up(state_directory, run_of_old)
+    ours = new_run(run_directory)
+    write_run(state_directory, ours)
     system.become_subreaper()
     broker = os.fork()
     if broker == 0:
-        _serve(run_directory, state_directory, lease, umask)
+        _serve(ours, state_directory, lease, umask)
         os._exit(0)
     os.close(lease)
+    janitor.sweep_dead_runs(os.path.dirname(state_directory))
     _wait_for(broker)
-    _clean_up(run_directory, state_directory)
+    _clean_up(ours, state_directory)
+    _leave(run_directory)
     return 0
 
 
 def _close_all_but(lease: int) -> None:
     """Let go of what libraries of the program that started us had open without close-on-exec."""
-    for name in os.listdir("/proc/self/fd"):
-        if int(name) > 2 and int(name) != lease:
+    for descriptor in system.open_descriptors():
+        if descriptor > 2 and descriptor != lease:
             with contextlib.suppress(OSError):  # the descriptor that listed them
-                os.close(int(name))
+                os.close(descriptor)
 
 
-def _serve(run_directory: str, state_directory: str, lease: int, umask: int) -> None:
+def _serve(run: Run, state_directory: str, lease: int, umask: int) -> None:
     try:
         system.become_subreaper()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         loop = Loop()
-        listener = _listen(f"{run_directory}/{SOCKET_NAME}")
+        listener = _listen(f"{run.run_directory}/{SOCKET_NAME}")
         limit = _raise_descriptor_limit()
         connection = socket.socket(fileno=lease)
-        Server(loop, listener, connection, state_directory, umask=umask, descriptor_limit=limit)
+        Server(loop, listener, connection, state_directory, run_tag=run.tag, umask=umask, descriptor_limit=limit)
         loop.run()
     except BaseException:
         logger.exception("the broker failed; the guardian ends its sessions")
@@ -93,7 +102,8 @@ def _listen(path: str) -> socket.socket:
 
 
 def _take_lock(run_directory: str) -> int | None:
-    descriptor = os.open(f"{run_directory}/{LOCK_NAME}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    path = f"{run_directory}/{LOCK_NAME}"
+    descriptor = _open_lock(path)
     deadline = time.monotonic() + LOCK_SECONDS
     while True:
         try:
@@ -102,8 +112,25 @@ def _take_lock(run_directory: str) -> int | None:
             if time.monotonic() > deadline or _is_served(f"{run_directory}/{SOCKET_NAME}"):
                 return None
             time.sleep(0.01)  # the broker before us is ending its sessions
-        else:
+            continue
+        if _is_still_at(path, descriptor):
             return descriptor
+        os.close(descriptor)  # the guardian before us took it away when it left
+        descriptor = _open_lock(path)
+
+
+def _open_lock(path: str) -> int:
+    while True:
+        os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # taken away just now
+            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def _is_still_at(path: str, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def _is_served(path: str) -> bool:
@@ -130,64 +157,61 @@ def _wait_for(broker: int) -> None:
             return
 
 
-def _clean_up(run_directory: str, state_directory: str) -> None:
+def _clean_up(run: Run, state_directory: str) -> None:
     """Kill what the broker left (nothing, if it went by itself), and say that it is lost."""
-    _unlink(f"{run_directory}/{SOCKET_NAME}")
+    _unlink(f"{run.run_directory}/{SOCKET_NAME}")
+    killed = kill_remains(state_directory)
+    if killed:
+        logger.warning("the broker died; %d processes of its sessions were killed", len(killed))
+    janitor.record_lost(state_directory)
+    janitor.remove_workspaces(run.run_directory)
+    forget_run(state_directory)
+
+
+def kill_remains(state_directory: str) -> set[int]:
+    """Kill whatever is left of the broker's sessions; returns what there was."""
     killed: set[int] = set()
+    theirs = {} if system.ADOPTS_ORPHANS else records.leaders_not_over(state_directory)
     deadline = time.monotonic() + GIVE_UP_SECONDS
-    while pids := [pid for pid in system.descendants(system.children(os.getpid())) if system.is_alive(pid)]:
+    while pids := [pid for pid in system.remains(SESSION_MARKER, theirs) if system.is_alive(pid)]:
         if time.monotonic() > deadline:
             logger.error("left alive: %s", {pid: system.describe(pid) for pid in pids})
             break
         for pid in pids:
-            # Whatever hangs from the guardian is of its broker: there is no stranger to spare.
-            system.signal_pinned(pid, signal.SIGKILL, belongs=_hangs_from_us)
+            system.signal_pinned(pid, signal.SIGKILL, belongs=lambda pid: system.is_left(pid, SESSION_MARKER, theirs))
         killed.update(pids)
         for _ in system.reap():
             pass
         time.sleep(0.002)
     for _ in system.reap():
         pass
-    if killed:
-        logger.warning("the broker died; %d processes of its sessions were killed", len(killed))
-    _record_lost(state_directory)
-    _remove_workspaces(run_directory)
+    return killed
 
 
-def _hangs_from_us(pid: int) -> bool:
-    here = os.getpid()
-    above: int | None = pid
-    while above is not None and above > 1:
-        above = system.parent(above)
-        if above == here:
-            return True
-    return False
-
-
-def _record_lost(state_directory: str) -> None:
-    for entry in os.scandir(state_directory):
-        if entry.is_dir(follow_symlinks=False):
-            facts = records.read_exit(entry.path)
-            if facts is not None and facts.get("status") == "running":
-                records.write_exit(entry.path, {"status": "over", "reason": "lost", "ended_at": time.time()})
-
-
-def _remove_workspaces(run_directory: str) -> None:
-    """Delete what dead clients left there: a shell's state may hold secrets."""
-    for entry in os.scandir(run_directory):
-        if entry.name.startswith(WORKSPACE_PREFIX):
-            owner = entry.name[len(WORKSPACE_PREFIX) :].partition("-")[0]
-            if not owner.isdigit() or not system.is_alive(int(owner)):
-                shutil.rmtree(entry.path, ignore_errors=True)
+def _leave(run_directory: str) -> None:
+    """Take the run's directory away, as the last thing under the lock; a client's files may keep it."""
+    _unlink(f"{run_directory}/{LOCK_NAME}")
+    with contextlib.suppress(OSError):
+        os.rmdir(run_directory)
 
 
 def _log_to(path: str) -> None:
     """Log to a file, and hold a lock on it: nobody tidies up a directory whose broker lives."""
-    log = open(path, "a", buffering=1)  # noqa: SIM115 - open as long as the process is
-    fcntl.flock(log, fcntl.LOCK_SH)
+    log = _open_locked(path)
     logging.basicConfig(
         stream=log, level=logging.INFO, format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"
     )
+
+
+def _open_locked(path: str) -> TextIO:
+    while True:
+        os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # tidied up just now
+            log = open(path, "a", buffering=1)  # noqa: SIM115 - open as long as the process is
+            fcntl.flock(log, fcntl.LOCK_SH)
+            if _is_still_at(path, log.fileno()):
+                return log
+            log.close()
 
 
 def _unlink(path: str) -> None:

@@ -1,4 +1,4 @@
-"""Starting a leader: vfork-based, without code of ours between fork and exec.
+"""Starting a leader: vfork-based, without code of ours between fork and exec unless a limit needs it (``forked``).
 
 The child gets its working directory, umask and tag by inheritance: the broker, which has one thread,
 takes them on for the moment of the spawn. A ``preexec_fn`` would cost four to twenty times as much.
@@ -6,11 +6,9 @@ takes them on for the moment of the spawn. A ``preexec_fn`` would cost four to t
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import fcntl
 import os
-import resource
 import signal
 import struct
 import termios
@@ -19,10 +17,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from vibesbox_kernel.broker import system
+from vibesbox_kernel.broker.forked import ForkFailedError, fork_and_exec
 from vibesbox_kernel.broker.wire import CONTROL_DESCRIPTOR
 
-_FileAction = tuple[int, int, str, int, int] | tuple[int, int, int]
+FileAction = tuple[int, int, str, int, int] | tuple[int, int, int]
 _IUTF8 = 0o40000  # the line editor erases characters, not bytes; the termios module does not name it
+_PROGRAM_ERRORS = (errno.ENOENT, errno.EACCES, errno.ENOTDIR, errno.ENOEXEC, errno.ELOOP)
 _DEFAULTED = sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
 
 
@@ -35,6 +35,9 @@ class Launch:
         feed: Give a pipe session an open standard input; otherwise it reads end of file at once.
         descriptor_limit: Its soft limit of open descriptors; the broker has raised its own.
         control: Give the child the read end of a control pipe as descriptor 250.
+        nice: How much lower than the broker's its priority is.
+        cpu_seconds: The CPU seconds that each of its processes may use, by RLIMIT_CPU.
+        cgroup: The directory of the cgroup that it is to enter.
     """
 
     argv: list[str]
@@ -47,6 +50,14 @@ class Launch:
     columns: int = 100
     umask: int = 0o022
     descriptor_limit: int = 1024
+    nice: int = 0
+    cpu_seconds: int | None = None
+    cgroup: str | None = None
+
+    @property
+    def needs_fork(self) -> bool:
+        """Whether it asks for what ``posix_spawn`` can not do."""
+        return bool(self.nice) or self.cpu_seconds is not None or self.cgroup is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +75,7 @@ class LaunchFailedError(Exception):
 
     Attributes:
         kind: ``shell``, ``directory`` or ``system``: what was at fault.
-        path: The shell or the directory at fault.
+        path: The shell, the directory or the cgroup at fault.
         number: The errno.
     """
 
@@ -83,13 +94,13 @@ class _Descriptors:
         self.childs: list[int] = []
 
     def pipe_from_child(self) -> tuple[int, int]:
-        read_end, write_end = os.pipe2(os.O_CLOEXEC)
+        read_end, write_end = os.pipe()
         self.ours.append(read_end)
         self.childs.append(write_end)
         return read_end, write_end
 
     def pipe_to_child(self) -> tuple[int, int]:
-        read_end, write_end = os.pipe2(os.O_CLOEXEC)
+        read_end, write_end = os.pipe()
         self.childs.append(read_end)
         self.ours.append(write_end)
         return read_end, write_end
@@ -135,7 +146,7 @@ def resize(master: int, rows: int, columns: int) -> None:
 
 
 def _launch(order: Launch, tag: int, descriptors: _Descriptors) -> Launched:
-    actions: list[_FileAction] = []
+    actions: list[FileAction] = []
     control = feed = -1
     if order.io == "pty":
         output, terminal = descriptors.terminal(order.rows, order.columns)
@@ -157,16 +168,15 @@ def _launch(order: Launch, tag: int, descriptors: _Descriptors) -> Launched:
         actions.append((os.POSIX_SPAWN_DUP2, read_end, CONTROL_DESCRIPTOR))
     with _inherited(order, tag):
         pid = _spawn(order, actions)
-    # Not around the spawn: the C library refuses to hand over descriptors above the limit.
-    with contextlib.suppress(ProcessLookupError):
-        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, (order.descriptor_limit, most))
+    system.limit_descriptors(pid, order.descriptor_limit)
     return Launched(pid=pid, output=output, input=feed, control=control)
 
 
-def _spawn(order: Launch, actions: Sequence[_FileAction]) -> int:
+def _spawn(order: Launch, actions: Sequence[FileAction]) -> int:
     program = order.argv[0]
     try:
+        if order.needs_fork:
+            return fork_and_exec(order, actions)
         return os.posix_spawn(
             program,
             order.argv,
@@ -177,7 +187,10 @@ def _spawn(order: Launch, actions: Sequence[_FileAction]) -> int:
             setsigmask=[],
         )
     except OSError as error:
-        at_fault = error.errno in (errno.ENOENT, errno.EACCES, errno.ENOTDIR, errno.ENOEXEC, errno.ELOOP)
+        stage = error.stage if isinstance(error, ForkFailedError) else "exec"
+        if stage == "cgroup":
+            raise LaunchFailedError("system", order.cgroup or program, error) from error
+        at_fault = stage == "exec" and error.errno in _PROGRAM_ERRORS
         raise LaunchFailedError("shell" if at_fault else "system", program, error) from error
 
 
@@ -188,14 +201,11 @@ def _inherited(order: Launch, tag: int) -> Iterator[None]:
         os.chdir(order.cwd)
     except OSError as error:
         raise LaunchFailedError("directory", order.cwd, error) from error
-    soft, hard = resource.getrlimit(system.RLIMIT_RTTIME)
     ours = os.umask(order.umask)
     try:
-        if hard == resource.RLIM_INFINITY:  # under a hard limit there is only the marker to go by
-            resource.setrlimit(system.RLIMIT_RTTIME, (tag, hard))
-        yield
+        with system.inherited_limits(tag, order.descriptor_limit):
+            yield
     finally:
-        resource.setrlimit(system.RLIMIT_RTTIME, (soft, hard))
         os.umask(ours)
         os.chdir("/")  # a broker that lives for days must not hold a mount
 

@@ -55,7 +55,9 @@ class Loop:
         self._order = itertools.count()
         self._running = True
         self._signals: dict[int, Callback] = {}
-        self._signals_end, wakeup = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._signals_end, wakeup = os.pipe()
+        os.set_blocking(self._signals_end, False)
+        os.set_blocking(wakeup, False)
         signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
         self.watch(self._signals_end, self._take_signals)
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from vibesbox_kernel.broker import request as read
 from vibesbox_kernel.broker.client import Client
-from vibesbox_kernel.broker.ending import GRACE_SECONDS, Survivors
+from vibesbox_kernel.broker.ending import Survivors
 from vibesbox_kernel.broker.launch import resize
+from vibesbox_kernel.broker.policy import GRACE_SECONDS, Policy
 from vibesbox_kernel.broker.request import RefusedError
 from vibesbox_kernel.broker.session import Session
-from vibesbox_kernel.broker.spool import LIMIT_BYTES
 from vibesbox_kernel.broker.supervisor import Supervisor
 from vibesbox_kernel.broker.wire import PROTOCOL, Message
 
@@ -24,10 +24,26 @@ Result = dict[str, Any]
 
 
 class Operations:
-    """Carries out requests on the sessions."""
+    """Carries out requests on the sessions.
 
-    def __init__(self, supervisor: Supervisor, *, umask: int, descriptor_limit: int) -> None:
+    Args:
+        clients: Those that are connected.
+        tell: Tells them all that something about a session has changed.
+    """
+
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        clients: Collection[Client],
+        *,
+        tell: Callable[[str, Session], None],
+        umask: int,
+        descriptor_limit: int,
+    ) -> None:
         self._supervisor = supervisor
+        self._clients = clients
+        self._tell = tell
+        self._guardian = os.getppid()
         self._umask = umask
         self._descriptor_limit = descriptor_limit
         self._known: dict[str, Callable[[Client, Message], Result | None]] = {
@@ -42,7 +58,14 @@ class Operations:
             "interrupt": self._interrupt,
             "resize": self._resize,
             "end": self._end,
+            "adopt": self._adopt,
+            "durable": self._durable,
+            "rename": self._rename,
+            "discard_output": self._discard_output,
+            "parallel": self._parallel,
             "usage": self._usage,
+            "history": self._history,
+            "health": self._health,
         }
 
     def carry_out(self, client: Client, request: Message) -> Result | None:
@@ -58,62 +81,69 @@ class Operations:
         return self._known[name](client, request)
 
     def _hello(self, client: Client, request: Message) -> Result:
+        """Introduce a client; also asked by one that has missed events, to hear how everything stands."""
         if request.get("protocol") != PROTOCOL:
             raise RefusedError("protocol", f"this broker speaks protocol {PROTOCOL}")
+        client.label = read.text_or_none(request, "label") or client.label
         for session in self._supervisor.sessions.values():
-            if session.listed and session.owner is client:
+            if session.listed:
                 client.tell("known", session, keep=True)
-        return {"protocol": PROTOCOL, "pid": os.getpid()}
+        return {"protocol": PROTOCOL, "pid": os.getpid(), "client": client.number}
 
     def _start(self, client: Client, request: Message) -> Result:
         session_id = read.session_id(request)
         prepared = read.flag(request, "prepared")
-        timeout = read.seconds_or_none(request, "timeout")
-        limit_bytes = LIMIT_BYTES
-        if request.get("limit_bytes") is not None:
-            limit_bytes = read.integer(request, "limit_bytes", 1, 1 << 50)
+        policy = read.policy(request)
         order = read.launch_order(request, prepared=prepared, umask=self._umask, limit=self._descriptor_limit)
         if session_id in self._supervisor.sessions:
             raise RefusedError("request", f"session {session_id} exists")
+        self._check_after(policy)
         session = self._supervisor.start(
             session_id,
             order,
             owner=client,
-            label=read.text(request, "owner"),
+            label=client.label,
             command=read.command(request),
-            name=read.text_or_none(request, "name"),
+            name=self._free_name(request),
             listed=not prepared,
-            limit_bytes=limit_bytes,
+            durable=read.flag(request, "durable"),
+            policy=policy,
         )
-        self._limit_time(session, timeout)
-        return {"pid": session.pid}
+        return {"pid": session.pid or None}
 
     def _begin(self, client: Client, request: Message) -> Result:
-        session = self._session(request)
+        session = self._own(client, request)
         control = read.packed(request, "control")
-        timeout = read.seconds_or_none(request, "timeout")
+        policy = read.policy(request)
         if session.listed or session.over or session.control < 0:
             raise RefusedError("state", "is not a prepared session any more")
         if len(control) > MAX_CONTROL_BYTES:
             raise RefusedError("request", f"control must be at most {MAX_CONTROL_BYTES} bytes")
-        command, name = read.command(request), read.text_or_none(request, "name")
+        self._check_after(policy)
         try:
-            self._supervisor.begin(session, command=command, name=name, control=control)
-        except BrokenPipeError:
+            self._supervisor.begin(
+                session,
+                command=read.command(request),
+                name=self._free_name(request),
+                control=control,
+                durable=read.flag(request, "durable"),
+                policy=policy,
+                unattended=read.unattended(request),
+            )
+        except (BrokenPipeError, ProcessLookupError):
             raise RefusedError("state", "has ended before it could begin") from None
-        self._limit_time(session, timeout)
         return {"pid": session.pid}
 
     def _discard(self, client: Client, request: Message) -> Result:
         session = self._supervisor.sessions.get(read.session_id(request))
         if session is not None and session.listed:
             raise RefusedError("state", "has begun; end it instead")
-        if session is not None:
+        if session is not None and session.owner is client:
             self._supervisor.discard(session)
         return {}
 
     def _settle(self, client: Client, request: Message) -> Result:
-        session = self._session(request)
+        session = self._own(client, request)
         code = read.integer(request, "code", 0, 255)
         keep = read.flag(request, "keep")
         if session.settled or not session.leader_alive:
@@ -122,12 +152,12 @@ class Operations:
         return {}
 
     def _resume(self, client: Client, request: Message) -> Result:
-        self._supervisor.resume(self._running(request))
+        self._supervisor.resume(self._running(client, request))
         return {}
 
     def _feed(self, client: Client, request: Message) -> None:
         """Answered when the session has read so much that it may be given more."""
-        session = self._running(request)
+        session = self._running(client, request)
         data, eof = read.packed(request, "data"), read.flag(request, "eof")
         if session.input < 0 or session.close_input_after:
             raise RefusedError("ended", "takes no input, or its input has ended")
@@ -141,7 +171,7 @@ class Operations:
         self._supervisor.feed(session, data, eof=eof, on_room=on_room)
 
     def _signal(self, client: Client, request: Message) -> Result:
-        session = self._running(request)
+        session = self._running(client, request)
         number = read.integer(request, "signal", 1, 64)
         if number not in signal.valid_signals():
             raise RefusedError("request", f"signal must be a signal of this system, not {number}")
@@ -149,11 +179,11 @@ class Operations:
         return {}
 
     def _interrupt(self, client: Client, request: Message) -> Result:
-        self._supervisor.interrupt(self._running(request))
+        self._supervisor.interrupt(self._running(client, request))
         return {}
 
     def _resize(self, client: Client, request: Message) -> Result:
-        session = self._running(request)
+        session = self._running(client, request)
         rows = read.integer(request, "rows", 1, read.MAX_TERMINAL_SIDE)
         columns = read.integer(request, "columns", 1, read.MAX_TERMINAL_SIDE)
         if not session.is_pty or session.output < 0:
@@ -166,6 +196,8 @@ class Operations:
         force = read.flag(request, "force")
         found = [self._supervisor.sessions.get(one) for one in read.session_ids(request)]
         wanted = [session for session in found if session is not None and not session.over]
+        for session in wanted:
+            self._check_owner(client, session)
         ended = [session.session_id for session in wanted]
         survivors: dict[str, dict[str, str]] = {}
         remaining = set(ended)
@@ -190,12 +222,70 @@ class Operations:
                 on_done=done_with(session),
             )
 
+    def _adopt(self, client: Client, request: Message) -> Result:
+        """Take over a session that nobody owns."""
+        session = self._own(client, request)
+        if session.owner is not client:
+            session.owner, session.label = client, client.label
+            self._note_change(session)
+        return {}
+
+    def _durable(self, client: Client, request: Message) -> Result:
+        session = self._running(client, request)
+        session.durable = read.flag(request, "durable")
+        self._note_change(session)
+        return {}
+
+    def _rename(self, client: Client, request: Message) -> Result:
+        session = self._own(client, request)
+        session.name = self._free_name(request)
+        self._note_change(session)
+        return {}
+
+    def _discard_output(self, client: Client, request: Message) -> Result:
+        session = self._own(client, request)
+        self._supervisor.discard_output(session, read.integer(request, "up_to", 0, read.MAX_WHOLE))
+        return {}
+
+    def _parallel(self, client: Client, request: Message) -> Result:
+        group = read.text_or_none(request, "group")
+        self._supervisor.set_parallel(group, read.optional_integer(request, "limit", 1, read.MAX_WHOLE))
+        return {}
+
     def _usage(self, client: Client, request: Message) -> Result:
         return {"usage": self._supervisor.usage()}
 
-    def _limit_time(self, session: Session, timeout: float | None) -> None:
-        if timeout is not None:
-            self._supervisor.limit_time(session, timeout, grace=GRACE_SECONDS)
+    def _history(self, client: Client, request: Message) -> Result:
+        self._supervisor.upkeep.look()
+        return {"points": self._supervisor.upkeep.history(self._session(request))}
+
+    def _health(self, client: Client, request: Message) -> Result:
+        return {
+            "guardian": os.getppid() == self._guardian,
+            "sessions": len(self._supervisor.running),
+            "clients": len(self._clients),
+            "sampling_interval": self._supervisor.upkeep.interval,
+        }
+
+    def _note_change(self, session: Session) -> None:
+        try:
+            self._supervisor.history.note(session)
+        finally:
+            self._tell("changed", session)
+
+    def _free_name(self, request: Message) -> str | None:
+        """The name that a session is to have; clients check it too, but only the broker sees them all."""
+        name = read.text_or_none(request, "name")
+        mine = request.get("session_id")
+        for session in self._supervisor.running if name is not None else ():
+            if session.listed and session.name == name and session.session_id != mine:
+                raise RefusedError("name", name or "", holder=session.session_id, pid=session.pid)
+        return name
+
+    def _check_after(self, policy: Policy) -> None:
+        for session_id in policy.after:
+            if session_id not in self._supervisor.sessions:
+                raise RefusedError("request", f"after: session {session_id} is not known to the broker")
 
     def _session(self, request: Message) -> Session:
         session = self._supervisor.sessions.get(read.session_id(request))
@@ -203,8 +293,19 @@ class Operations:
             raise RefusedError("unknown", "is not known to the broker")
         return session
 
-    def _running(self, request: Message) -> Session:
+    def _own(self, client: Client, request: Message) -> Session:
         session = self._session(request)
+        self._check_owner(client, session)
+        return session
+
+    def _running(self, client: Client, request: Message) -> Session:
+        session = self._own(client, request)
         if session.over:
             raise RefusedError("ended", "is over")
         return session
+
+    @staticmethod
+    def _check_owner(client: Client, session: Session) -> None:
+        """What nobody owns any of the user's programs may act on; what somebody owns only that one."""
+        if session.owner is not None and session.owner is not client:
+            raise RefusedError("owned", session.owner.label, session_id=session.session_id)

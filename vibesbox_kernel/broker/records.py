@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-META_NAME = "meta.json"
-EXIT_NAME = "exit.json"
-_RESERVED_BYTES = 512
+from vibesbox_kernel.broker.wire import EXIT_NAME, META_NAME
+
+MAX_PROBLEM_CHARACTERS = 120
+_RESERVED_BYTES = 1024
 
 
 def write_meta(directory: str, facts: Mapping[str, Any]) -> None:
@@ -24,6 +25,27 @@ def write_meta(directory: str, facts: Mapping[str, Any]) -> None:
         os.write(descriptor, json.dumps(facts).encode())
     finally:
         os.close(descriptor)
+
+
+def read_meta(directory: str) -> dict[str, Any]:
+    """What ``write_meta`` said; empty when there is no readable record, as of a prepared session."""
+    try:
+        with open(f"{directory}/{META_NAME}", "rb") as file:
+            facts = json.loads(file.read())
+    except (OSError, ValueError):
+        return {}
+    return facts if isinstance(facts, dict) else {}
+
+
+def leaders_not_over(state_directory: str) -> dict[str, int]:
+    """The sessions below a directory that were never said to be over, and their leaders; 0 if unknown."""
+    found: dict[str, int] = {}
+    with os.scandir(state_directory) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False) and (read_exit(entry.path) or {}).get("status") != "over":
+                pid = read_meta(entry.path).get("pid")
+                found[entry.name] = pid if isinstance(pid, int) else 0
+    return found
 
 
 def write_exit(directory: str, facts: Mapping[str, Any]) -> None:
@@ -44,3 +66,20 @@ def read_exit(directory: str) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return facts if isinstance(facts, dict) else None
+
+
+def read_verdict(path: str, *, certain: Sequence[str]) -> int | None:
+    """The exit code in a file whose last line is a code and a word; None if that word leaves it open."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - _RESERVED_BYTES))
+            code, word = file.read().splitlines()[-1].decode().split()
+    except (OSError, ValueError, IndexError):
+        return None
+    return int(code) & 0xFF if word in certain and code.isdigit() else None
+
+
+def touch(path: str) -> None:
+    """Make an empty file."""
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))

@@ -11,9 +11,13 @@ import os
 from typing import NoReturn
 
 from vibesbox_kernel.broker.launch import Launch
+from vibesbox_kernel.broker.policy import Policy
+from vibesbox_kernel.broker.session import Unattended
 from vibesbox_kernel.broker.wire import MAX_COMMAND_BYTES, SESSION_MARKER, Message, unpack_bytes
 
 MAX_TERMINAL_SIDE = 65_535
+MAX_NICE = 19
+MAX_WHOLE = 1 << 50
 MAX_SECONDS = 10.0 * 366 * 24 * 3600
 _SESSION_ID_CHARACTERS = 36
 _HEX_AND_DASH = frozenset("0123456789abcdef-")
@@ -24,10 +28,12 @@ class RefusedError(Exception):
 
     Attributes:
         kind: A word that the client maps to an error class.
+        facts: What else the client may want to know.
     """
 
-    def __init__(self, kind: str, message: str) -> None:
+    def __init__(self, kind: str, message: str, **facts: object) -> None:
         self.kind = kind
+        self.facts = facts
         super().__init__(message)
 
 
@@ -84,6 +90,52 @@ def seconds_or_none(request: Message, field: str) -> float | None:
     if not isinstance(value, int | float) or not math.isfinite(value) or not 0 < value <= MAX_SECONDS:
         _refuse(field, "seconds above 0")
     return float(value)
+
+
+def optional_integer(request: Message, field: str, low: int, high: int) -> int | None:
+    """A whole number within bounds, or nothing."""
+    return None if request.get(field) is None else integer(request, field, low, high)
+
+
+def texts(request: Message, field: str) -> tuple[str, ...]:
+    """Several texts."""
+    values = request.get(field, [])
+    if not isinstance(values, list) or not all(_is_plain(value) for value in values):
+        _refuse(field, "a list of texts without NUL")
+    return tuple(values)
+
+
+def policy(request: Message) -> Policy:
+    """The limits of a session; what is not given has its default."""
+    given = request.get("policy", {})
+    if not isinstance(given, dict):
+        _refuse("policy", "an object")
+    for field, choices in (("on_full", ("drop_oldest", "block")), ("on_leftovers", ("keep", "kill"))):
+        if given.get(field, choices[0]) not in choices:
+            _refuse(field, " or ".join(choices))
+    return Policy(
+        timeout=seconds_or_none(given, "timeout"),
+        idle_timeout=seconds_or_none(given, "idle_timeout"),
+        nice=optional_integer(given, "nice", 0, MAX_NICE) or 0,
+        max_cpu_seconds=optional_integer(given, "max_cpu_seconds", 1, MAX_WHOLE),
+        max_memory_bytes=optional_integer(given, "max_memory_bytes", 1, MAX_WHOLE),
+        max_output_bytes=optional_integer(given, "max_output_bytes", 1, MAX_WHOLE),
+        on_full=given.get("on_full", "drop_oldest"),
+        on_leftovers=given.get("on_leftovers", "keep"),
+        max_restarts=optional_integer(given, "max_restarts", 0, MAX_WHOLE) or 0,
+        group=text_or_none(given, "group"),
+        after=texts(given, "after"),
+    )
+
+
+def unattended(request: Message) -> Unattended | None:
+    """How a session is settled when nobody owns it, if its client has said so."""
+    given = request.get("unattended")
+    if given is None:
+        return None
+    if not isinstance(given, dict):
+        _refuse("unattended", "an object")
+    return Unattended(verdict=text(given, "verdict"), certain=texts(given, "certain"), go=text(given, "go"))
 
 
 def packed(request: Message, field: str) -> bytes:

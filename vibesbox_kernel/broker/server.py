@@ -36,6 +36,7 @@ class Server:
         first: socket.socket,
         directory: str,
         *,
+        run_tag: int,
         umask: int,
         descriptor_limit: int,
     ) -> None:
@@ -45,8 +46,12 @@ class Server:
         self._pending_output: set[Session] = set()
         self._notice_scheduled = False
         self._leaving = False
-        self._supervisor = Supervisor(loop, directory, on_event=self._on_event, on_output=self._on_output)
-        self._operations = Operations(self._supervisor, umask=umask, descriptor_limit=descriptor_limit)
+        self._supervisor = Supervisor(
+            loop, directory, run_tag=run_tag, on_event=self._on_event, on_output=self._on_output
+        )
+        self._operations = Operations(
+            self._supervisor, self._clients, tell=self._on_event, umask=umask, descriptor_limit=descriptor_limit
+        )
         loop.watch(listener.fileno(), self._accept)
         loop.on_signal(signal.SIGTERM, self._leave)
         self._admit(first)
@@ -83,9 +88,18 @@ class Server:
         self._clients.discard(client)
         for session in self._supervisor.running:
             if session.owner is client:
-                session.owner = None
-                self._supervisor.end(session, reason="shut down", grace=0)
+                self._disown(session)
         self._leave_if_idle()
+
+    def _disown(self, session: Session) -> None:
+        """Its owner is gone: it ends, or lives on by itself until somebody adopts it."""
+        session.owner = None
+        if not session.durable:
+            self._supervisor.end(session, reason="shut down", grace=0)
+            return
+        if session.stopped:
+            self._supervisor.settle_unattended(session)
+        self._on_event("changed", session)
 
     def _leave(self) -> None:
         """SIGTERM: end everything, then go."""
@@ -142,7 +156,7 @@ class Server:
                 raise RefusedError("leaving", "this broker is ending")
             result = self._operations.carry_out(client, request)
         except RefusedError as error:
-            client.refuse(request, error.kind, str(error))
+            client.refuse(request, error.kind, str(error), **error.facts)
         except LaunchFailedError as error:
             client.refuse(request, error.kind, str(error), path=error.path, errno=error.number)
         except OSError as error:

@@ -7,16 +7,36 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from vibesbox_kernel.broker.policy import Policy
 from vibesbox_kernel.broker.spool import Spool
 from vibesbox_kernel.broker.wire import SessionRecord
 
 if TYPE_CHECKING:
     from vibesbox_kernel.broker.client import Client
+    from vibesbox_kernel.broker.launch import Launch
     from vibesbox_kernel.broker.loop import Timer
 
 MAX_LISTED_LEFTOVERS = 64
 MAX_LISTED_COMMAND = 200
 """Characters of a command that go into every event; the whole of it is in ``meta.json``."""
+
+
+DEFAULT = Policy()
+
+
+@dataclass(frozen=True, slots=True)
+class Unattended:
+    """How a leader that has stopped itself is settled when nobody owns its session.
+
+    Attributes:
+        verdict: A file whose last line is its exit code, a blank, and a word.
+        certain: The words with which that code is final; with any other its real end tells.
+        go: A file to be made then, before it is continued.
+    """
+
+    verdict: str
+    certain: tuple[str, ...]
+    go: str
 
 
 @dataclass(slots=True, eq=False)
@@ -25,39 +45,64 @@ class Session:
 
     Attributes:
         tag: What its processes inherit; see ``system.tag_of``.
+        pid: Its leader; 0 until it has one.
         owner: The client whose end ends this session; None once that client is gone.
         label: The owner in words, for listings.
         output: Read end of the pipe, or the pty's master; -1 after end of file.
         input: Write end of standard input (the master for a pty); -1 when it takes none.
         control: Write end of the control pipe of a prepared session; -1 otherwise.
         listed: False while a session is only prepared.
+        durable: It outlives its owner.
+        order: How to start its leader, as long as that may still be needed.
+        queued: It waits for its turn.
+        message: What a prepared session is to be told when its turn comes.
+        unattended: How it is settled when nobody owns it, if it may stop itself.
+        failures: How often in a row it failed.
+        launched_at: When its leader was last started, by the monotonic clock.
+        last_returncode: How its leader ended that is to be started again.
         settled: Its shell has handed over the exit status, so the leader's own end says nothing.
         stopped: The leader has stopped itself and waits to be settled or resumed.
         fed_line_start: The input so far ends with a newline, or there was none.
         reopening: The next look at a terminal that no process has open just now.
+        waits_for_room: Its spool takes nothing just now, so its output is not read.
+        room_timer: The next look at whether its spool takes something again.
+        active_at: When it last put out or was given something, by the monotonic clock.
         room_wanted: Who waits until the session has read some of its input.
         keeper: The leader has handed over and stays only for what it left behind.
     """
 
     session_id: str
     tag: int
-    pid: int
-    owner: Client | None
-    label: str
-    command: str
-    name: str | None
     cwd: str
     io: str
     directory: str
     spool: Spool
-    output: int
-    input: int
-    control: int
-    listed: bool
+    policy: Policy = DEFAULT
+    owner: Client | None = None
+    label: str = ""
+    command: str = ""
+    name: str | None = None
+    listed: bool = False
+    durable: bool = False
+    order: Launch | None = None
+    pid: int = 0
+    output: int = -1
+    input: int = -1
+    control: int = -1
+    queued: bool = False
+    message: bytes = b""
+    unattended: Unattended | None = None
+    failures: int = 0
+    restarts: int = 0
+    restart_at: float | None = None
+    restart_timer: Timer | None = None
+    launched_at: float = 0.0
+    last_returncode: int | None = None
+    problem: str | None = None
     started_at: float = field(default_factory=time.time)
     returncode: int | None = None
     exited_cursor: int | None = None
-    leader_alive: bool = True
+    leader_alive: bool = False
     settled: bool = False
     keeper: bool = False
     stopped: bool = False
@@ -68,10 +113,13 @@ class Session:
     leftovers: list[int] = field(default_factory=list)
     unwritten: bytearray = field(default_factory=bytearray)
     close_input_after: bool = False
-    time_limit: Timer | None = None
+    usage: list[float] | None = None
     noticed_at: float = 0.0
     fed_line_start: bool = True
     reopening: Timer | None = None
+    waits_for_room: bool = False
+    room_timer: Timer | None = None
+    active_at: float = field(default_factory=time.monotonic)
     room_wanted: list[Callable[[bool], None]] = field(default_factory=list)
 
     @property
@@ -79,11 +127,24 @@ class Session:
         """Whether its streams are a terminal."""
         return self.io == "pty"
 
+    @property
+    def succeeded(self) -> bool:
+        """Whether it has come to a good end by itself."""
+        return self.returncode == 0 and self.end_reason == "exited"
+
     def record(self) -> SessionRecord:
         """What the wire says of it."""
         return SessionRecord(
             session_id=self.session_id,
-            pid=self.pid,
+            pid=self.pid or None,
+            queued=self.queued,
+            client=self.owner.number if self.owner is not None else None,
+            durable=self.durable,
+            policy=self.policy.given(),
+            restarts=self.restarts,
+            restart_at=self.restart_at,
+            problem=self.problem or self.spool.problem,
+            usage=self.usage,
             command=self.command[:MAX_LISTED_COMMAND],
             name=self.name,
             cwd=self.cwd,

@@ -7,26 +7,71 @@ disk limit or lost on a full disk, and after the broker's death too.
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import os
 import time
-from collections import deque
+from typing import TYPE_CHECKING
 
+from vibesbox_kernel.broker.tail import TAIL_BYTES, Tail
 from vibesbox_kernel.broker.wire import SEGMENT_PREFIX
+
+if TYPE_CHECKING:
+    from vibesbox_kernel.broker.budget import Budget
 
 SEGMENT_BYTES = 8 << 20
 LIMIT_BYTES = 256 << 20
 RETRY_SECONDS = 0.05
 """How long a disk that has just refused is not asked again: a flood would ask at every read."""
 
+MAX_SEGMENTS = 4096
+"""A disk that fills up and is freed again and again makes a segment each time: these too are bounded."""
+
+BLOCK = "block"
+_SEGMENTS_IN_LIMIT = 4  # dropping one of them must leave most of a small limit
+_CHECK_SECONDS = 0.02
+_OPEN = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
 
 class Spool:
-    """The writing end. It never raises for a full disk and never waits: it counts.
+    """The writing end. It never raises for a disk that refuses and never waits: it counts.
+
+    Args:
+        directory: Where the segments lie; made when it is missing.
+        limit_bytes: What may be stored at most.
+        segment_bytes: Size of a segment; at most a quarter of the limit.
+        retry_seconds: How long a disk that has refused is not asked again.
+        tail_bytes: How much of what the disk refused stays in memory.
+        on_full: ``drop_oldest``, or ``block``: then nothing stored is ever dropped for a limit, and
+            whoever writes asks ``room`` first.
+        budget: The limit of all sessions together.
 
     Attributes:
         end: Cursor behind the last byte that the session has put out, stored or not.
-        dropped: Bytes of ``[0, end)`` that are not stored (any more).
+        problem: Why the disk refuses, in words; None while it does not.
+        blocks: Whether the session is to wait when there is no room.
     """
+
+    __slots__ = (
+        "_budget",
+        "_check_at",
+        "_closed",
+        "_closed_bytes",
+        "_directory",
+        "_file",
+        "_limit_bytes",
+        "_retry_seconds",
+        "_seen",
+        "_segment_bytes",
+        "_size",
+        "_start",
+        "_tail",
+        "_tail_bytes",
+        "_try_again_at",
+        "blocks",
+        "end",
+        "problem",
+    )
 
     def __init__(
         self,
@@ -35,79 +80,277 @@ class Spool:
         limit_bytes: int = LIMIT_BYTES,
         segment_bytes: int = SEGMENT_BYTES,
         retry_seconds: float = RETRY_SECONDS,
+        tail_bytes: int = TAIL_BYTES,
+        on_full: str = "drop_oldest",
+        budget: Budget | None = None,
     ) -> None:
         self.end = 0
-        self.dropped = 0
+        self.problem: str | None = None
+        self.blocks = on_full == BLOCK
         self._directory = directory
         self._limit_bytes = limit_bytes
-        self._segment_bytes = min(segment_bytes, limit_bytes)
-        self._older: deque[tuple[int, int]] = deque()  # (start, size) of the closed segments
-        self._older_bytes = 0
-        self._file = -1
+        self._segment_bytes = max(1, min(segment_bytes, limit_bytes // _SEGMENTS_IN_LIMIT))
         self._retry_seconds = retry_seconds
-        self._try_again_at = 0.0
-        self._start = 0
+        self._tail_bytes = tail_bytes
+        self._budget = budget
+        self._closed: list[tuple[int, int]] = []  # (start, size) of the segments that are final
+        self._closed_bytes = 0
+        self._start = -1  # of the segment that grows; -1 when there is none
         self._size = 0
+        self._file = -1  # that segment, unless it is suspended
+        self._tail: Tail | None = None
+        self._try_again_at = 0.0
+        self._check_at = 0.0
+        self._seen = 0
+
+    @property
+    def stored(self) -> int:
+        """Bytes on disk."""
+        return self._closed_bytes + self._size
+
+    @property
+    def dropped(self) -> int:
+        """Bytes of ``[0, end)`` that are not on disk: dropped, lost, or refused and still in memory."""
+        return self.end - self._closed_bytes - self._size
+
+    @property
+    def is_full(self) -> bool:
+        """Whether its own limit leaves no room."""
+        return self.stored >= self._limit_bytes
+
+    @property
+    def directory(self) -> str:
+        """Where its segments lie."""
+        return self._directory
+
+    def room(self) -> int:
+        """Bytes that may be written before something must be dropped; 0 while the disk refuses."""
+        return 0 if self.problem is not None else max(0, self._limit_bytes - self.stored)
 
     def write(self, data: bytes) -> None:
-        """Append; what the disk does not take is counted in ``dropped``."""
+        """Append. What can not be stored is counted in ``dropped``; its last bytes are tried again later.
+
+        A blocking spool is asked for ``room`` first; at its session's end it takes what was left in the
+        pipe, which is little, beyond its limit.
+        """
         rest = memoryview(data)
-        if time.monotonic() < self._try_again_at:
-            self._lose(len(rest))
-            return
-        while rest:
-            taken = self._write_some(rest)
+        now = time.monotonic()
+        if self.problem is None or (now >= self._try_again_at and self.retry()):
+            if now >= self._check_at:
+                self._check_at = now + _CHECK_SECONDS
+                self._notice_removal()
+            while rest and (taken := self._append(rest, self.end)):
+                self.end += taken
+                rest = rest[taken:]
+        if rest:
+            self._keep(rest)
+
+    def retry(self) -> bool:
+        """Ask the disk once more to take what it refused; True when nothing is left of that."""
+        while self._tail is not None:
+            taken = self._append(memoryview(self._tail.first()), self._tail.start)
             if taken == 0:
-                self._try_again_at = time.monotonic() + self._retry_seconds
-                self._lose(len(rest))
-                return
-            rest = rest[taken:]
+                return False
+            self._cut_tail(self._tail.start + taken)
+        self.problem = None
+        return True
+
+    def suspend(self) -> None:
+        """Let go of the descriptor; the next write goes on in the same segment."""
+        if self._file >= 0:
+            try:
+                os.close(self._file)
+            except OSError as error:  # a network's disk may refuse as late as here
+                self.problem = _words(error)
+            self._file = -1
+
+    def suspend_if_idle(self, now: float) -> bool:
+        """To be called about once a second: an idle session holds no descriptor.
+
+        Args:
+            now: The monotonic clock.
+
+        Returns:
+            Whether ``dropped`` or ``problem`` has changed, because the disk takes bytes again.
+        """
+        idle, self._seen = self._seen == self.end, self.end
+        before = (self.dropped, self.problem)
+        if self.problem is not None and now >= self._try_again_at:
+            self.retry()
+        if idle:
+            self.suspend()
+        return before != (self.dropped, self.problem)
+
+    def discard(self, up_to: int) -> int:
+        """Drop the whole segments below a cursor; returns the bytes that this frees on disk."""
+        if self._start >= 0 and self._start + self._size <= up_to:
+            self._finish_segment()
+        freed = 0
+        while self._closed and sum(self._closed[0]) <= up_to:
+            size = self.drop_oldest_segment()
+            if size == 0:
+                break
+            freed += size
+        if self._tail is not None:
+            self._cut_tail(up_to)
+        return freed
+
+    def drop_oldest_segment(self) -> int:
+        """Drop the oldest segment, the growing one if there is no other; returns its size, 0 for none."""
+        if not self._closed:
+            self._finish_segment()
+        if not self._closed or not self._unlink(self._closed[0][0]):
+            return 0
+        _, size = self._closed.pop(0)
+        self._closed_bytes -= size
+        self._count(-size)
+        return size
 
     def close(self) -> None:
-        """Let go of the open segment; a later write would start a new one."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
-            if self._size:
-                self._older.append((self._start, self._size))
-                self._older_bytes += self._size
-                self._size = 0
-            else:
-                self._unlink(self._start)
+        """Store what can be stored and let go of everything; a later write would start a new segment."""
+        if self._tail is not None and not self.retry():
+            self._cut_tail(self.end)
+        self._finish_segment()
+        if self._budget is not None:
+            self._budget.closed(self)
 
-    def _write_some(self, data: memoryview) -> int:
+    def _append(self, data: memoryview, cursor: int) -> int:
+        """Write what the segment takes; 0 when the disk takes nothing."""
         try:
-            if self._file < 0:
-                self._open_segment()
+            if self._budget is not None:
+                self._budget.claim(min(len(data), self._segment_bytes))
+            if self._file < 0 or self._start + self._size != cursor:
+                self._open_at(cursor)
             taken = os.write(self._file, data[: self._segment_bytes - self._size])
-        except OSError:
+        except OSError as error:
+            self._refused(error)
             return 0
         self._size += taken
-        self.end += taken
+        self._count(taken)
         if self._size >= self._segment_bytes:
-            self.close()
-        self._drop_oldest()
+            self._finish_segment()
+        if not self.blocks:
+            self._drop_beyond_limits()
         return taken
 
-    def _open_segment(self) -> None:
-        path = f"{self._directory}/{SEGMENT_PREFIX}{self.end}"
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        self._start = self.end
-        self._size = 0
+    def _open_at(self, cursor: int) -> None:
+        if self._start + self._size != cursor or not self._reopen():
+            self._finish_segment()
+            self._open_segment(cursor)
 
-    def _lose(self, count: int) -> None:
-        # The next byte that the disk takes starts a new segment: the gap between the two is the loss.
-        self.close()
-        self.end += count
-        self.dropped += count
+    def _reopen(self) -> bool:
+        """Go on in the suspended segment, unless it is gone or not what it was."""
+        if self._start < 0:
+            return False
+        try:
+            self._file = os.open(self._path(self._start), _OPEN)
+        except FileNotFoundError:
+            self._recount()
+            return False
+        return os.fstat(self._file).st_size == self._size
 
-    def _drop_oldest(self) -> None:
-        while self._older and self._older_bytes + self._size > self._limit_bytes:
-            start, size = self._older.popleft()
-            self._older_bytes -= size
-            self.dropped += size
+    def _open_segment(self, cursor: int) -> None:
+        try:
+            self._file = os.open(self._path(cursor), _OPEN | os.O_CREAT, 0o600)
+        except FileNotFoundError:  # somebody has removed the directory
+            self._recount()
+            os.makedirs(self._directory, 0o700, exist_ok=True)
+            self._file = os.open(self._path(cursor), _OPEN | os.O_CREAT, 0o600)
+        self._start, self._size = cursor, 0
+        if self._budget is not None:
+            self._budget.opened(self)
+
+    def _finish_segment(self) -> None:
+        if self._start < 0:
+            return
+        self.suspend()
+        start, known = self._start, self._size
+        self._start, self._size = -1, 0
+        size = self._measure(start, known)
+        self._count(size - known)
+        if size:
+            self._closed.append((start, size))
+            self._closed_bytes += size
+        else:
             self._unlink(start)
 
-    def _unlink(self, start: int) -> None:
-        with contextlib.suppress(FileNotFoundError):  # somebody tidied up before us; gone is gone
-            os.unlink(f"{self._directory}/{SEGMENT_PREFIX}{start}")
+    def _refused(self, error: OSError) -> None:
+        self.problem = _words(error)
+        self._try_again_at = time.monotonic() + self._retry_seconds
+        if error.errno in _FULL:
+            self.suspend()
+        else:
+            self._finish_segment()  # the trouble may be with this very file
+
+    def _keep(self, data: memoryview) -> None:
+        """Remember the end of what the disk refused; a blocking spool is never given more than a little."""
+        if self._tail is None:
+            self._tail = Tail(self.end)
+        before = len(self._tail)
+        allowed = self._tail_bytes
+        if self._budget is not None:
+            allowed = min(allowed, before + self._budget.memory_left())
+        self._tail.keep(data, self.end, len(data) + before if self.blocks else allowed)
+        self.end += len(data)
+        self._tail_changed(before)
+
+    def _cut_tail(self, up_to: int) -> None:
+        if self._tail is not None:
+            before = len(self._tail)
+            self._tail.cut(up_to)
+            self._tail_changed(before)
+
+    def _tail_changed(self, before: int) -> None:
+        if self._budget is not None:
+            self._budget.memory += self._tail_size() - before
+        if self._tail_size() == 0:
+            self._tail = None
+
+    def _tail_size(self) -> int:
+        return 0 if self._tail is None else len(self._tail)
+
+    def _drop_beyond_limits(self) -> None:
+        while self._closed and (self.stored > self._limit_bytes or len(self._closed) >= MAX_SEGMENTS):
+            if not self.drop_oldest_segment():
+                return
+
+    def _notice_removal(self) -> None:
+        """What is written to a file without a name is stored nowhere."""
+        if self._file >= 0 and os.fstat(self._file).st_nlink == 0:
+            self._finish_segment()
+            self._recount()
+
+    def _recount(self) -> None:
+        """Find out which of the closed segments somebody has removed."""
+        left = [(start, self._measure(start, size)) for start, size in self._closed]
+        self._closed = [(start, size) for start, size in left if size]
+        before, self._closed_bytes = self._closed_bytes, sum(size for _, size in self._closed)
+        self._count(self._closed_bytes - before)
+
+    def _measure(self, start: int, known: int) -> int:
+        try:
+            return min(known, os.lstat(self._path(start)).st_size)
+        except (FileNotFoundError, NotADirectoryError):
+            return 0
+        except OSError:  # nobody can tell just now: it was so
+            return known
+
+    def _count(self, change: int) -> None:
+        if self._budget is not None:
+            self._budget.stored += change
+
+    def _unlink(self, start: int) -> bool:
+        try:
+            os.unlink(self._path(start))
+        except (FileNotFoundError, NotADirectoryError):
+            return True  # somebody tidied up before us; gone is gone
+        except OSError:
+            return False
+        return True
+
+    def _path(self, start: int) -> str:
+        return f"{self._directory}/{SEGMENT_PREFIX}{start}"
+
+
+def _words(error: OSError) -> str:
+    return error.strerror or str(error)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
+import time
 from collections.abc import Callable
 
+from vibesbox_kernel.broker import system
 from vibesbox_kernel.broker.loop import Loop
 from vibesbox_kernel.broker.session import Session
+from vibesbox_kernel.broker.tail import TAIL_BYTES
 
 READ_BYTES = 1 << 18
 TURN_BYTES = 1 << 18
@@ -15,6 +17,9 @@ TURN_BYTES = 1 << 18
 
 MAX_UNREAD_INPUT_BYTES = 1 << 20
 REOPEN_SECONDS = 0.25
+ROOM_SECONDS = 0.25
+"""How often a disk that refuses is asked again on behalf of a session that waits for it."""
+
 _PTY_BYTES = 1 << 17  # more than a terminal can hold: what is beyond was written later
 _FULL_READ_BYTES = 2048  # a terminal gives at most 4 KiB at a time
 _END_OF_FILE = b"\x04"  # what a terminal in canonical mode takes for end of file
@@ -36,13 +41,18 @@ class Streams:
 
     def drain_what_is_there(self, session: Session) -> None:
         """Read what has been written so far, and no more: a background child may write for ever."""
-        if session.output >= 0:
-            limit = _PTY_BYTES if session.is_pty else _pipe_size(session.output)
-            self._drain(session, limit, until_empty=True)
+        self._drain_to_the_end(session, last=False)
 
     def close(self, session: Session) -> None:
-        """The session is over: take what is left and let go of its streams."""
-        self.drain_what_is_there(session)
+        """The session is over: take what is left and let go of its streams.
+
+        A session that has waited for room is dead now, and what it has left in its pipe would be gone with
+        it: that little goes beyond its limit.
+        """
+        if session.waits_for_room:
+            session.spool.retry()
+            self._wait_no_more(session)
+        self._drain_to_the_end(session, last=True)
         self._close_input(session)
         self._tell_room(session, readable=False)
         if session.reopening is not None:
@@ -61,6 +71,7 @@ class Streams:
         """
         session.unwritten += data
         if data:
+            session.active_at = time.monotonic()
             session.fed_line_start = data.endswith(b"\n")
         if eof and session.is_pty:
             # It ends a read only at the start of a line; elsewhere the first one ends the line.
@@ -69,16 +80,36 @@ class Streams:
         session.room_wanted.append(on_room)
         self._write(session)
 
+    def resume(self, session: Session) -> None:
+        """Go on reading a session whose spool has room again; to be called after a discard."""
+        if not session.waits_for_room:
+            return
+        if session.spool.room() == 0:
+            self._look_for_room_later(session)
+            return
+        self._wait_no_more(session)
+        if session.output >= 0 and session.reopening is None:
+            self._watch_output(session)
+
     def _ready(self, session: Session) -> None:
         if session.unwritten:
             self._write(session)
         self._drain(session, TURN_BYTES)
 
-    def _drain(self, session: Session, limit: int, *, until_empty: bool = False) -> None:
+    def _drain_to_the_end(self, session: Session, *, last: bool) -> None:
+        if session.output >= 0:
+            limit = _PTY_BYTES if session.is_pty else _pipe_size(session.output)
+            self._drain(session, limit, until_empty=True, last=last)
+
+    def _drain(self, session: Session, limit: int, *, until_empty: bool = False, last: bool = False) -> None:
         got = 0
         while got < limit and session.output >= 0:
+            count = READ_BYTES if last else _bytes_to_ask_for(session)
+            if count == 0:
+                self._wait_for_room(session)
+                break
             try:
-                data = os.read(session.output, READ_BYTES)
+                data = os.read(session.output, count)
             except BlockingIOError:
                 break
             except OSError:
@@ -92,7 +123,35 @@ class Streams:
             if len(data) < _FULL_READ_BYTES and not until_empty:
                 break  # most likely empty now; if not, the loop comes back
         if got:
+            session.active_at = time.monotonic()
             self._on_output(session)
+
+    def _wait_for_room(self, session: Session) -> None:
+        """Do not read any more: the pipe or terminal fills up, and the child waits in its write."""
+        session.waits_for_room = True
+        self._loop.unwatch(session.output)
+        self._look_for_room_later(session)
+
+    def _look_for_room_later(self, session: Session) -> None:
+        # A full spool has room again after a discard, and that is told. A disk says nothing. Nor may the
+        # terminal be watched for input alone: epoll(7) reports a hang-up whether it is asked for or not.
+        if session.room_timer is None and (session.spool.problem is not None or (session.is_pty and session.unwritten)):
+            session.room_timer = self._loop.call_later(ROOM_SECONDS, lambda: self._look_for_room(session))
+
+    def _look_for_room(self, session: Session) -> None:
+        session.room_timer = None
+        if session.spool.problem is not None and session.spool.retry():
+            self._on_output(session)  # what the disk refused is stored now
+        if session.is_pty and session.unwritten:
+            self._write(session)
+        self.resume(session)
+
+    @staticmethod
+    def _wait_no_more(session: Session) -> None:
+        session.waits_for_room = False
+        if session.room_timer is not None:
+            session.room_timer.cancel()
+            session.room_timer = None
 
     def _hung_up(self, session: Session) -> None:
         """No process has the terminal open just now. One may open it again as long as any lives."""
@@ -103,11 +162,12 @@ class Streams:
     def _look_again(self, session: Session) -> None:
         session.reopening = None
         if session.output >= 0 and not session.over:
-            self._watch_terminal(session)
+            self._watch_output(session)
 
     def _finish(self, session: Session) -> None:
         if session.output < 0:
             return
+        self._wait_no_more(session)
         self._loop.unwatch(session.output)
         os.close(session.output)
         session.output = -1
@@ -129,7 +189,7 @@ class Streams:
             self._tell_room(session, readable=True)
         if session.is_pty:
             if session.reopening is None and session.output >= 0:
-                self._watch_terminal(session)
+                self._watch_output(session)
         elif session.unwritten:
             self._loop.watch_both(session.input, lambda: self._write(session), read=False, write=True)
         elif session.close_input_after:
@@ -137,8 +197,12 @@ class Streams:
         elif session.input >= 0:
             self._loop.unwatch(session.input)
 
-    def _watch_terminal(self, session: Session) -> None:
-        writing = bool(session.unwritten)
+    def _watch_output(self, session: Session) -> None:
+        """Watch the output; a terminal is the way in as well."""
+        if session.waits_for_room:
+            self._look_for_room_later(session)
+            return
+        writing = session.is_pty and bool(session.unwritten)
         self._loop.watch_both(session.output, lambda: self._ready(session), read=True, write=writing)
 
     @staticmethod
@@ -154,5 +218,11 @@ class Streams:
             session.input = -1
 
 
+def _bytes_to_ask_for(session: Session) -> int:
+    """Never more than the spool takes, if the session is to wait; what a disk refuses then fits its tail."""
+    spool = session.spool
+    return min(spool.room(), TAIL_BYTES) if spool.blocks else READ_BYTES
+
+
 def _pipe_size(descriptor: int) -> int:
-    return fcntl.fcntl(descriptor, fcntl.F_GETPIPE_SZ)
+    return system.pipe_bytes(descriptor)

@@ -1,46 +1,45 @@
-"""The sessions' lives: started, drained, reaped, settled, over. Knows nothing of sockets or shells."""
+"""The sessions' lives: queued, started, drained, reaped, settled, over. Knows nothing of sockets or shells."""
 
 from __future__ import annotations
 
-import errno
+import contextlib
 import logging
 import os
-import random
-import resource
-import shutil
 import signal
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from vibesbox_kernel.broker import records, system
-from vibesbox_kernel.broker.ending import Endings, OnDone
-from vibesbox_kernel.broker.launch import Launch, LaunchFailedError, launch
+from vibesbox_kernel.broker.budget import Budget
+from vibesbox_kernel.broker.cgroup import Cgroups
+from vibesbox_kernel.broker.ending import Ending, Endings, OnDone
+from vibesbox_kernel.broker.history import History
+from vibesbox_kernel.broker.launch import Launch, LaunchFailedError
 from vibesbox_kernel.broker.loop import Loop
-from vibesbox_kernel.broker.session import Session
-from vibesbox_kernel.broker.spool import Spool
+from vibesbox_kernel.broker.policy import GRACE_SECONDS, Policy
+from vibesbox_kernel.broker.queue import Queue
+from vibesbox_kernel.broker.restarts import Restarts
+from vibesbox_kernel.broker.session import Session, Unattended
+from vibesbox_kernel.broker.starting import Starter
 from vibesbox_kernel.broker.streams import Streams
 from vibesbox_kernel.broker.tree import Trees
+from vibesbox_kernel.broker.upkeep import Upkeep
 
 if TYPE_CHECKING:
     from vibesbox_kernel.broker.client import Client
 
 logger = logging.getLogger(__name__)
 
-MAX_ENDED = 1000
-"""Ended sessions that the broker can still list; the rest is on disk."""
-
-RESERVED_DESCRIPTORS = 32
 RETRY_SECONDS = 0.1
 KEEPER_SECONDS = 0.1
 """How often a keeper's tree is looked at: its children report to the keeper, not to us."""
 
+EXIT_NOT_STARTED = 127
+"""What a shell says of a command that it could not start."""
+
 NEWBORN_SECONDS = 0.04
 """A process younger than this may not have got to its exec yet."""
-
-_RUN_BITS = 37
-_SEQUENCE_BITS = 24
 
 OnEvent = Callable[[str, Session], None]
 
@@ -49,22 +48,37 @@ class Supervisor:
     """Owns every session of this broker and tells what happens to them.
 
     Args:
-        on_event: Called with ``started``, ``stopped``, ``exited``, ``drained`` and ``ended``.
+        directory: Where each session gets a directory of its own.
+        run_tag: What the tags of all sessions of this run begin with; see ``system.new_run_tag``.
+        on_event: Called with ``queued``, ``started``, ``stopped``, ``exited``, ``drained``, ``restarting``,
+            ``changed`` and ``ended``.
         on_output: Called when a session has put out something; cheap, and often.
     """
 
-    def __init__(self, loop: Loop, directory: str, *, on_event: OnEvent, on_output: Callable[[Session], None]) -> None:
+    def __init__(
+        self, loop: Loop, directory: str, *, run_tag: int, on_event: OnEvent, on_output: Callable[[Session], None]
+    ) -> None:
         self.sessions: dict[str, Session] = {}
         self._loop = loop
-        self._directory = directory
         self._on_event = on_event
-        self._ended: deque[str] = deque()
         self._trees = Trees()
         self._endings = Endings(loop, self._trees)
         self._streams = Streams(loop, on_output=on_output, on_drained=self._on_drained)
-        self._run_tag = system.TAG_BASE | random.SystemRandom().getrandbits(_RUN_BITS) << _SEQUENCE_BITS
-        self._sequence = 0
+        self._queue = Queue(self.sessions, start=self._start_queued, give_up=self._never_started)
+        self._restarts = Restarts(loop, restart=self._restart)
+        budget, cgroups = Budget(os.path.dirname(directory), directory), Cgroups.find()
+        self._starter = Starter(directory, run_tag=run_tag, budget=budget, cgroups=cgroups)
+        self.upkeep = Upkeep(
+            loop,
+            self._trees,
+            budget=budget,
+            cgroups=cgroups,
+            on_exceeded=lambda session, reason: self.end(session, reason=reason, grace=GRACE_SECONDS),
+            on_changed=lambda session: on_event("changed", session),
+        )
+        self.history = History(self.sessions, on_forgotten=self.upkeep.forget)
         self._leaderless: set[Session] = set()
+        self._looking_again = False
         loop.on_signal(signal.SIGCHLD, self.reap)
 
     @property
@@ -82,76 +96,80 @@ class Supervisor:
         command: str,
         name: str | None,
         listed: bool,
-        limit_bytes: int,
+        durable: bool,
+        policy: Policy,
     ) -> Session:
-        """Start a leader.
+        """Start a leader, or let the session wait for its turn.
 
         Raises:
             LaunchFailedError: It could not be started; nothing is left.
         """
-        _keep_a_reserve(order.argv[0])
-        self._sequence += 1
-        tag = self._run_tag | self._sequence
-        directory = f"{self._directory}/{session_id}"
-        os.makedirs(directory, 0o700)
-        try:
-            launched = launch(order, tag=tag)
-        except Exception:
-            shutil.rmtree(directory, ignore_errors=True)
-            raise
-        session = Session(
-            session_id=session_id,
-            tag=tag,
-            pid=launched.pid,
-            owner=owner,
-            label=label,
-            command=command,
-            name=name,
-            cwd=order.cwd,
-            io=order.io,
-            directory=directory,
-            spool=Spool(directory, limit_bytes=limit_bytes),
-            output=launched.output,
-            input=launched.input,
-            control=launched.control,
-            listed=listed,
-        )
+        session = self._starter.make(session_id, order, policy)
+        session.owner, session.label, session.durable = owner, label, durable
+        session.command, session.name, session.listed = command, name, listed
         self.sessions[session_id] = session
-        self._trees.add(session)
-        self._streams.open(session)
+        if listed and not self._queue.may_start(session):
+            self._wait(session)
+            return session
+        try:
+            self._launch(session)
+        except Exception:
+            del self.sessions[session_id]
+            self._starter.unmake(session)
+            raise
         if listed:
-            self._announce(session)
+            self._announce("started", session)
         return session
 
-    def begin(self, session: Session, *, command: str, name: str | None, control: bytes) -> None:
-        """Let a prepared session run: from here on it is listed.
+    def begin(
+        self,
+        session: Session,
+        *,
+        command: str,
+        name: str | None,
+        control: bytes,
+        durable: bool,
+        policy: Policy,
+        unattended: Unattended | None,
+    ) -> None:
+        """Let a prepared session run, or wait for its turn: from here on it is listed.
 
         Raises:
-            BrokenPipeError: Its leader is gone; it stays unlisted.
+            OSError: Its leader is gone, or a limit can not be set; it stays unlisted.
         """
-        control_pipe, session.control = session.control, -1
-        try:
-            os.write(control_pipe, control)
-        finally:
-            os.close(control_pipe)
+        session.policy, session.durable, session.unattended = policy, durable, unattended
+        session.message = control
+        waits = not self._queue.may_start(session)
+        if not waits:
+            self._starter.tell_to_begin(session)
         session.command, session.name = command, name
         session.listed = True
-        session.started_at = time.time()
-        self._announce(session)
+        if waits:
+            self._wait(session)
+        else:
+            self._announce("started", session)
+
+    def set_parallel(self, group: str | None, limit: int | None) -> None:
+        """How many sessions of a group may run at a time; see ``Queue.set_limit``."""
+        self._queue.set_limit(group, limit)
 
     def discard(self, session: Session) -> None:
         """Kill a prepared session that is not wanted; nobody hears of it, and nothing of it is kept."""
         self._endings.begin(session, reason="killed", grace=0)
 
-    def limit_time(self, session: Session, seconds: float, *, grace: float) -> None:
-        """End a session when its time is up."""
-        session.time_limit = self._loop.call_later(seconds, lambda: self.end(session, reason="timed out", grace=grace))
-
     def end(self, session: Session, *, reason: str, grace: float, on_done: OnDone | None = None) -> None:
-        """End a session in two stages; see ``Endings.begin``."""
-        if not session.over:
+        """End a session in two stages; see ``Endings.begin``. One without a process is over at once."""
+        if session.queued and not session.leader_alive:
+            self._queue.remove(session)
+            self._never_started(session, None)
+        elif session.restart_timer is not None:
+            self._restarts.cancel(session)
+            session.returncode = session.last_returncode
+            self._over(session, reason=reason)
+        elif not session.over:
             self._endings.begin(session, reason=reason, grace=grace, on_done=on_done)
-        elif on_done is not None:
+            return
+        if on_done is not None:
             on_done({})
 
     def settle(self, session: Session, code: int, *, keep: bool) -> None:
@@ -199,46 +217,89 @@ class Supervisor:
         """Input for a session; see ``Streams.feed``."""
         self._streams.feed(session, data, eof=eof, on_room=on_room)
 
+    def discard_output(self, session: Session, up_to: int) -> None:
+        """Free the stored output below a cursor, and let a session go on that waits for room."""
+        session.spool.discard(up_to)
+        self._streams.resume(session)
+
     def others(self, session: Session) -> list[int]:
         """Live processes of a session besides its leader."""
         self._trees.adopt()
         return self._trees.others(session)
 
-    def usage(self) -> dict[str, tuple[float, int, int]]:
-        """CPU seconds, resident bytes and number of processes of every running session's tree."""
-        self._trees.adopt()
-        found = {}
-        for session in self.running:
-            figures = [system.usage(pid) for pid in self._trees.members(session)]
-            known = [figure for figure in figures if figure is not None]
-            found[session.session_id] = (sum(cpu for cpu, _ in known), sum(rss for _, rss in known), len(known))
-        return found
+    def usage(self) -> dict[str, list[float]]:
+        """The figures of every running session's tree, as a record has them."""
+        self.upkeep.look()
+        figures = {session.session_id: self.upkeep.figures(session) for session in self.running}
+        return {session_id: known for session_id, known in figures.items() if known is not None}
 
     def reap(self) -> None:
         """Collect what has died, and see which sessions are over by it."""
         died = False
-        for pid, status in system.reap():
+        for pid, status, used in system.reap():
             if os.WIFSTOPPED(status):
                 self._leader_stopped(pid)
                 continue
             died = True
+            self.upkeep.reaped(self._trees.owner(pid), used)
             session = self._trees.reaped(pid)
             if session is not None:
-                session.leader_alive = False
-                self._leaderless.add(session)
-                if not session.settled:
-                    self._exited(session, os.waitstatus_to_exitcode(status))
+                self._leader_gone(session, os.waitstatus_to_exitcode(status))
         if died:
             self._look_for_over()
 
-    def _announce(self, session: Session) -> None:
+    # Starting
+
+    def _wait(self, session: Session) -> None:
+        session.queued = True
+        self._queue.add(session)
+        self._announce("queued", session)
+
+    def _start_queued(self, session: Session) -> None:
         try:
-            records.write_exit(session.directory, {"status": "running"})
-            facts = {**session.record(), "command": session.command, "tag": session.tag}
-            records.write_meta(session.directory, facts)
-        except OSError as error:  # a full disk stops no command
-            logger.warning("session=%s: its records could not be written: %s", session.session_id, error)
-        self._on_event("started", session)
+            if session.leader_alive:
+                self._starter.tell_to_begin(session)
+            else:
+                self._launch(session)
+        except (LaunchFailedError, OSError) as error:
+            logger.warning("session=%s could not be started: %s", session.session_id, error)
+            self._never_started(session, str(error))
+            return
+        session.queued = False
+        self._announce("started", session)
+
+    def _launch(self, session: Session) -> None:
+        self._starter.launch(session)
+        self._trees.add(session)
+        self._streams.open(session)
+
+    def _restart(self, session: Session) -> None:
+        session.drained = False
+        try:
+            self._launch(session)
+        except LaunchFailedError as error:
+            logger.warning("session=%s could not be started again: %s", session.session_id, error)
+            session.problem = str(error)
+            self._leader_gone(session, EXIT_NOT_STARTED)
+            self._look_for_over()
+        else:
+            self._announce("started", session)
+
+    def _never_started(self, session: Session, problem: str | None) -> None:
+        """It leaves the queue without having run."""
+        session.problem = problem
+        if session.leader_alive:  # prepared: its shell waits, and is not needed
+            self._endings.begin(session, reason="cancelled", grace=0)
+        else:
+            self._over(session, reason="cancelled")
+
+    def _announce(self, kind: str, session: Session) -> None:
+        if kind == "started":
+            self.upkeep.begin(session)
+        self.history.begin(session)
+        self._on_event(kind, session)
+
+    # Ending
 
     def _leader_stopped(self, pid: int) -> None:
         session = self._trees.leaders.get(pid)
@@ -246,71 +307,118 @@ class Supervisor:
             session.stopped = True
             session.leftovers = self.others(session)
             self._on_event("stopped", session)
+            if session.owner is None:
+                self.settle_unattended(session)
+
+    def settle_unattended(self, session: Session) -> None:
+        """Do for a stopped leader what its owner would do, as far as that left word of it."""
+        how = session.unattended
+        code = None if how is None else records.read_verdict(how.verdict, certain=how.certain)
+        if code is not None:
+            self.settle(session, code, keep=bool(self.others(session)))
+            return
+        if how is not None:
+            with contextlib.suppress(OSError):
+                records.touch(how.go)
+        self.resume(session)
+
+    def _leader_gone(self, session: Session, returncode: int) -> None:
+        session.leader_alive = False
+        self._leaderless.add(session)
+        if session.settled:
+            return
+        if session not in self._endings and self._restarts.wants(session, returncode):
+            self._streams.drain_what_is_there(session)
+            session.last_returncode = returncode
+            session.leftovers = self.others(session)
+            self._end_leftovers(session)
+        else:
+            self._exited(session, returncode)
 
     def _exited(self, session: Session, returncode: int) -> None:
         self._streams.drain_what_is_there(session)
         session.returncode = returncode
+        session.last_returncode = None
         session.exited_cursor = session.spool.end
         if session.listed:
             session.leftovers = self.others(session)
             self._on_event("exited", session)
+            self._end_leftovers(session)
+
+    def _end_leftovers(self, session: Session) -> None:
+        if session.leftovers and session.policy.on_leftovers == "kill" and session not in self._endings:
+            self._endings.begin(session, reason="", grace=GRACE_SECONDS)
 
     def _look_for_over(self) -> None:
         try:
             self._find_over()
         except OSError as error:  # /proc could not be read: never take that for an end
             logger.warning("the processes could not be looked at, trying again: %s", error)
-            self._loop.call_later(RETRY_SECONDS, self._look_for_over)
+            self._look_again_soon()
+        else:
+            if self._leaderless and not system.ADOPTS_ORPHANS:  # nobody tells us of an orphan's end
+                self._look_again_soon()
+
+    def _look_again_soon(self) -> None:
+        if not self._looking_again:
+            self._looking_again = True
+            self._loop.call_later(RETRY_SECONDS, self._look_again)
+
+    def _look_again(self) -> None:
+        self._looking_again = False
+        self._look_for_over()
 
     def _find_over(self) -> None:
         self._trees.adopt()
         for session in list(self._leaderless):
             if not self._trees.roots(session):
                 self._leaderless.discard(session)
-                self._over(session)
+                self._gone(session)
 
-    def _over(self, session: Session) -> None:
+    def _gone(self, session: Session) -> None:
+        """Leader and tree are gone: over, unless it is to be started again."""
+        self._trees.forget(session)
+        if session.last_returncode is None:
+            self._over(session)
+            return
+        ending = self._endings.over(session)
+        if ending is not None and ending.reason:  # while its leftovers were waited for
+            session.returncode = session.last_returncode
+            self._over(session, ending=ending)
+            return
+        self.upkeep.pause(session)
+        self._restarts.schedule(session)
+        self._streams.close(session)
+        session.leftovers = []
+        self._on_event("restarting", session)
+
+    def _over(self, session: Session, *, reason: str | None = None, ending: Ending | None = None) -> None:
         self._streams.close(session)
         session.over = True
-        session.stopped = False
+        session.queued = session.stopped = False
+        session.order = None
         session.leftovers = []
         session.ended_at = time.time()
-        if session.time_limit is not None:
-            session.time_limit.cancel()
         self._trees.forget(session)
-        ending = self._endings.over(session)
+        self._queue.remove(session)
+        ending = ending or self._endings.over(session)
         by_itself = "signalled" if (session.returncode or 0) < 0 else "exited"
-        session.end_reason = ending.reason if ending else by_itself
+        session.end_reason = reason or (ending.reason if ending else "") or by_itself
+        self.upkeep.over(session)
         if session.listed:
-            self._remember(session)
+            self.history.end(session)
         else:
             del self.sessions[session.session_id]
-            shutil.rmtree(session.directory, ignore_errors=True)
+            self.upkeep.forget(session)
+            self._starter.unmake(session)
         self._on_event("ended", session)
         if ending is not None:
             ending.done({})  # after the event: who is told that it is gone also sees it so
-
-    def _remember(self, session: Session) -> None:
-        self._write_end(session)
-        self._ended.append(session.session_id)
-        if len(self._ended) > MAX_ENDED:
-            del self.sessions[self._ended.popleft()]
-
-    def _write_end(self, session: Session) -> None:
-        facts = {
-            "status": "over",
-            "reason": session.end_reason,
-            "returncode": session.returncode,
-            "ended_at": session.ended_at,
-            "end_cursor": session.spool.end,
-            "dropped_bytes": session.spool.dropped,
-        }
-        try:
-            records.write_exit(session.directory, facts)
-        except OSError:
-            logger.exception("session=%s: its exit record could not be written", session.session_id)
+        self._queue.turn()
 
     def _on_drained(self, session: Session) -> None:
+        if session.restart_at is not None:
+            return  # there is more to come
         session.drained = True
         if session.listed:
             self._on_event("drained", session)
@@ -323,15 +431,3 @@ class Supervisor:
             self._loop.call_later(KEEPER_SECONDS, lambda: self._watch_keeper(session))
         else:
             os.kill(session.pid, signal.SIGKILL)
-
-
-def _keep_a_reserve(program: str) -> None:
-    """Refuse to start what would take the last descriptors: looking after the others needs some.
-
-    Raises:
-        LaunchFailedError: Too few are left.
-    """
-    lowest_free = os.dup(0)
-    os.close(lowest_free)
-    if lowest_free > resource.getrlimit(resource.RLIMIT_NOFILE)[0] - RESERVED_DESCRIPTORS:
-        raise LaunchFailedError("system", program, OSError(errno.EMFILE, os.strerror(errno.EMFILE)))

@@ -1,218 +1,26 @@
 """What the broker asks of the operating system beyond the standard library: one small seam.
 
-Everything here is for Linux. Another system gets a module with the same names.
+Callers import this module; it has the names of ``system_linux`` or of ``system_darwin``, which are the
+same with the same signatures, and stay the same in what they promise as far as the system allows:
+
+| | Linux | macOS |
+|---|---|---|
+| an orphan | falls to us (subreaper), whatever it did | falls to launchd; looked for |
+| whose it is | its tag, which nothing washes off; its marker | its marker; its leader's POSIX session |
+| a signal | to a process that is pinned by a pidfd | after a last look at the time of its birth |
+| what a dead broker left | hangs from its guardian | looked for, like orphans |
+| a descriptor limit for a child | set on it once it is there | inherited |
+| where from | proc(5), prctl(2), prlimit(2) | libproc, sysctl(3) |
+
+``ADOPTS_ORPHANS`` says which of the two columns holds for orphans, and ``WEAKNESSES`` says in words for
+users what is weaker than on Linux. The death of a peer is watched in ``peer``, which clients need as well.
 """
 
 from __future__ import annotations
 
-import ctypes
-import os
-import resource
-import signal
-import time
-from collections.abc import Callable, Iterator
+import sys
 
-PR_SET_CHILD_SUBREAPER = 36
-RLIMIT_RTTIME: int = getattr(resource, "RLIMIT_RTTIME", 15)
-TAG_BASE = 1 << 62
-"""Tags lie far above any limit that somebody would set in earnest (2^62 µs are 146,000 years)."""
-
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def become_subreaper() -> None:
-    """Make orphans among our descendants our children, not init's.
-
-    Source: prctl(2), PR_SET_CHILD_SUBREAPER.
-    """
-    if _libc.prctl(PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(1), 0, 0, 0) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"prctl(PR_SET_CHILD_SUBREAPER): {os.strerror(number)}")
-
-
-def children(pid: int) -> list[int]:
-    """The live and the unreaped children of a process, in the order they came.
-
-    For our own process this is exact (only we reap, and we are not reaping now). For others a child
-    may be missed while siblings exit: whoever needs them all asks again until nothing new appears.
-
-    Source: proc(5), /proc/pid/task/tid/children.
-    """
-    found: list[int] = []
-    try:
-        for thread in os.listdir(f"/proc/{pid}/task"):
-            found += map(int, _read(f"/proc/{pid}/task/{thread}/children").split())
-    except (FileNotFoundError, ProcessLookupError):
-        pass  # it is gone, and its children are somebody else's now
-    return found
-
-
-def descendants(roots: list[int]) -> list[int]:
-    """The roots and everything below them, parents before children."""
-    found = list(roots)
-    for pid in found:
-        found += children(pid)
-    return found
-
-
-def is_alive(pid: int) -> bool:
-    """Whether any thread of a process runs; one whose main thread alone has ended looks like a zombie."""
-    state = _stat(pid)
-    return state is not None and (state[0] not in (b"Z", b"X") or int(state[17]) > 1)
-
-
-def parent(pid: int) -> int | None:
-    """The parent of a process, or None when it is gone."""
-    state = _stat(pid)
-    return None if state is None else int(state[1])
-
-
-def process_group(pid: int) -> int | None:
-    """The process group of a process, or None when it is gone."""
-    state = _stat(pid)
-    return None if state is None else int(state[2])
-
-
-def is_stopped(pid: int) -> bool:
-    """Whether a process was stopped by a signal."""
-    state = _stat(pid)
-    return state is not None and state[0] == b"T"
-
-
-def start_time(pid: int) -> int | None:
-    """When a process was forked, in clock ticks since boot; with the pid it names one process for ever."""
-    state = _stat(pid)
-    return None if state is None else int(state[19])
-
-
-def age(pid: int) -> float:
-    """Seconds since a process was forked, to a clock tick (10 ms); 0 when it is gone."""
-    started = start_time(pid)
-    if started is None:
-        return 0.0
-    return time.clock_gettime(time.CLOCK_BOOTTIME) - started / os.sysconf("SC_CLK_TCK")
-
-
-def usage(pid: int) -> tuple[float, int] | None:
-    """CPU seconds (with those of reaped children) and resident bytes, or None when it is gone."""
-    state = _stat(pid)
-    if state is None:
-        return None
-    ticks = sum(map(int, state[11:15]))
-    return ticks / os.sysconf("SC_CLK_TCK"), int(state[21]) * os.sysconf("SC_PAGE_SIZE")
-
-
-def describe(pid: int) -> str:
-    """Why a process may have outlived SIGKILL, in a few words."""
-    state = _stat(pid)
-    if state is None:
-        return "gone"
-    try:
-        owner = os.stat(f"/proc/{pid}").st_uid
-    except OSError:
-        return "gone"
-    if owner != os.getuid() != 0:
-        return f"belongs to uid {owner}"
-    return "in uninterruptible sleep" if state[0] == b"D" else f"state {state[0].decode()}"
-
-
-def tag_of(pid: int) -> int:
-    """The tag that a process has inherited, or 0.
-
-    The tag is the soft limit of RLIMIT_RTTIME: it goes through fork, exec, setsid and ``env -i``,
-    and does nothing to a process without real-time scheduling.
-    """
-    try:
-        soft = resource.prlimit(pid, RLIMIT_RTTIME)[0]
-    except PermissionError:
-        soft = _tag_from_proc(pid)  # another uid (sudo): the limits file is readable all the same
-    except ProcessLookupError:
-        return 0
-    return soft if soft >= TAG_BASE else 0
-
-
-def marker_of(pid: int, name: str) -> str | None:
-    """The value of a variable in the environment that a process was started with."""
-    try:
-        environment = _read(f"/proc/{pid}/environ")
-    except OSError:
-        return None
-    prefix = name.encode() + b"="
-    for entry in environment.split(b"\0"):
-        if entry.startswith(prefix):
-            return entry[len(prefix) :].decode("utf-8", "replace")
-    return None
-
-
-def reap() -> Iterator[tuple[int, int]]:
-    """Collect every status that waits: ``(pid, status)`` of ended and of freshly stopped children.
-
-    Only the broker may do this: in a process with other owners of children it would steal.
-    """
-    while True:
-        try:
-            pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED)
-        except ChildProcessError:
-            return
-        if pid == 0:
-            return
-        yield pid, status
-
-
-def signal_pinned(pid: int, number: int, *, belongs: Callable[[int], bool]) -> bool:
-    """Send a signal to a process only if it provably is the one we mean.
-
-    The pid is pinned with a pidfd first, then checked, and the check holds only if the pinned
-    process is still there after it. A pid that was reused in between is never signalled.
-
-    Returns:
-        Whether the signal was sent.
-    """
-    try:
-        pinned = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return False
-    try:
-        if not belongs(pid):
-            return False
-        signal.pidfd_send_signal(pinned, number)
-        return True
-    except (ProcessLookupError, PermissionError):
-        return False
-    finally:
-        os.close(pinned)
-
-
-def _tag_from_proc(pid: int) -> int:
-    try:
-        limits = _read(f"/proc/{pid}/limits")
-    except OSError:
-        return 0
-    for line in limits.splitlines():
-        if line.startswith(b"Max realtime timeout"):
-            soft = line[len(b"Max realtime timeout") :].split()[0]
-            return int(soft) if soft.isdigit() else 0
-    return 0
-
-
-def _stat(pid: int) -> list[bytes] | None:
-    """The fields of /proc/pid/stat from the state on (``[0]`` is the state, ``[1]`` the parent)."""
-    try:
-        text = _read(f"/proc/{pid}/stat")
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return text[text.rindex(b")") + 2 :].split()
-
-
-def _read(path: str) -> bytes:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        data = os.read(descriptor, 1 << 16)
-        if len(data) < 1 << 16:
-            return data
-        pieces = [data]
-        while data := os.read(descriptor, 1 << 20):
-            pieces.append(data)
-        return b"".join(pieces)
-    finally:
-        os.close(descriptor)
+if sys.platform == "darwin":
+    from vibesbox_kernel.broker.system_darwin import *  # noqa: F403 - __all__ says what, and a test that it is the same
+else:
+    from vibesbox_kernel.broker.system_linux import *  # noqa: F403

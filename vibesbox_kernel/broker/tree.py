@@ -20,20 +20,24 @@ class Trees:
     """The forest below the broker.
 
     ``leaders`` and the adopted orphans are direct children that only the broker reaps, so their pids
-    can not be reused while they are in here: what was found out about an orphan stays true.
+    can not be reused while they are in here: what was found out about an orphan stays true. Where the
+    system does not let us adopt, it stays true as long as the time of the orphan's birth is the same.
     """
 
     def __init__(self) -> None:
         self.leaders: dict[int, Session] = {}
         self._by_tag: dict[int, Session] = {}
         self._by_id: dict[str, Session] = {}
+        self._by_leader: dict[int, Session] = {}
         self._adopted: dict[int, Session | None] = {}
+        self._born: dict[int, int | None] = {}
 
     def add(self, session: Session) -> None:
         """Know a session whose leader was just started."""
         self.leaders[session.pid] = session
         self._by_tag[session.tag] = session
         self._by_id[session.session_id] = session
+        self._by_leader[session.pid] = session
 
     def reaped(self, pid: int) -> Session | None:
         """Forget a child that is no more; returns the session whose leader it was."""
@@ -44,15 +48,30 @@ class Trees:
         """Forget a session of which nothing is left."""
         self._by_tag.pop(session.tag, None)
         self._by_id.pop(session.session_id, None)
+        self._by_leader.pop(session.pid, None)
 
     def adopt(self) -> None:
         """Find out whose the orphans are that became our children since the last call."""
-        for pid in system.children(os.getpid()):
+        if not system.ADOPTS_ORPHANS:
+            self._forget_gone()
+        for pid in system.orphans(SESSION_MARKER, self._by_leader):
             if pid not in self.leaders and pid not in self._adopted:
+                if not system.ADOPTS_ORPHANS:
+                    self._born[pid] = system.start_time(pid)  # first: what is found out then is of this one
                 self._adopted[pid] = self._whose(pid)
+
+    def owner(self, pid: int) -> Session | None:
+        """Whose a child of ours is; an orphan that is new is looked at now."""
+        if pid in self.leaders:
+            return self.leaders[pid]
+        if pid not in self._adopted and system.ADOPTS_ORPHANS:
+            self._adopted[pid] = self._whose(pid)
+        return self._adopted.get(pid)
 
     def roots(self, session: Session) -> list[int]:
         """The session's processes that are our children: its leader, and its orphans once adopted."""
+        if not system.ADOPTS_ORPHANS:
+            self._forget_gone()
         orphans = [pid for pid, whose in self._adopted.items() if whose is session]
         return [session.pid, *orphans] if session.leader_alive else orphans
 
@@ -102,7 +121,16 @@ class Trees:
         if session is not None:
             return session
         marker = system.marker_of(pid, SESSION_MARKER)
+        if marker is None and not system.ADOPTS_ORPHANS:
+            return self._by_leader.get(system.posix_session(pid) or 0)
         return self._by_id.get(marker) if marker else None
+
+    def _forget_gone(self) -> None:
+        """Where others reap the orphans, nobody tells us of their end, and their pids may be others' by now."""
+        for pid, born in list(self._born.items()):
+            if not system.is_alive(pid) or system.start_time(pid) != born:
+                del self._born[pid]
+                self._adopted.pop(pid, None)
 
     def _belongs_to(self, session: Session) -> Callable[[int], bool]:
         def belongs(pid: int) -> bool:

@@ -8,6 +8,9 @@ sends requests ``{"id": 7, "op": "start", …}``; the broker answers each once, 
 What a session has become is told by events alone, and the event comes before the answer to the
 request that caused it: an answer that also carried state could overtake, or be overtaken.
 
+Who reads ``hello``'s answer learns its own number among the broker's clients: a session's record names
+the one that owns it. Only the owner may act on a session; anyone may read it.
+
 The output of sessions does not travel at all: readers take it from the spool, and the broker only
 says how far each has come (``{"event": "output", "ends": {session_id: cursor}}``).
 """
@@ -16,10 +19,11 @@ from __future__ import annotations
 
 import base64
 import json
-import socket
-import struct
 from collections.abc import Mapping
 from typing import Any, TypedDict
+
+from vibesbox_kernel.broker.peer import Deathwatch as Deathwatch
+from vibesbox_kernel.broker.peer import peer_credentials as peer_credentials
 
 PROTOCOL = 1
 MAX_FRAME_BYTES = 8 << 20
@@ -28,6 +32,9 @@ MAX_FRAME_BYTES = 8 << 20
 MAX_COMMAND_BYTES = 1 << 20
 SOCKET_NAME = "sock"
 LOG_NAME = "broker.log"
+RUN_NAME = "run.json"
+META_NAME = "meta.json"
+EXIT_NAME = "exit.json"
 SEGMENT_PREFIX = "out."
 """A session's output lies in files of this prefix and the absolute cursor at which each starts."""
 
@@ -52,11 +59,22 @@ class FrameError(ValueError):
 class SessionRecord(TypedDict):
     """What the broker says of a session, in answers and in events.
 
-    Times are Unix seconds, cursors and sizes bytes. ``returncode`` is negative for a signal.
+    Times are Unix seconds, cursors and sizes bytes. ``returncode`` is negative for a signal. ``pid``
+    is None until a queued session starts. ``client`` is the number of the client that owns it, ``policy``
+    has what is not at its default, ``usage`` has CPU seconds, resident bytes, the most of these, number
+    of processes, bytes read from storage and written to it, as of the broker's last look.
     """
 
     session_id: str
-    pid: int
+    pid: int | None
+    queued: bool
+    client: int | None
+    durable: bool
+    policy: dict[str, Any]
+    restarts: int
+    restart_at: float | None
+    problem: str | None
+    usage: list[float] | None
     command: str
     name: str | None
     cwd: str
@@ -96,16 +114,6 @@ def pack_bytes(data: bytes) -> str:
 def unpack_bytes(text: str) -> bytes:
     """The bytes of ``pack_bytes``; ValueError for anything else."""
     return base64.b64decode(text, validate=True)
-
-
-def peer_credentials(connection: socket.socket) -> tuple[int, int]:
-    """Pid and uid of the process at the other end, as they were when it connected or began to listen.
-
-    Source: unix(7), SO_PEERCRED.
-    """
-    packed = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    pid, uid, _ = struct.unpack("3i", packed)
-    return pid, uid
 
 
 class FrameDecoder:

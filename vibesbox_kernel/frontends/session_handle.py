@@ -48,8 +48,8 @@ class Session:
         return self._session.session_id
 
     @property
-    def pid(self) -> int:
-        """Its first process."""
+    def pid(self) -> int | None:
+        """Its first process; None until a queued session starts."""
         return self._session.pid
 
     @property

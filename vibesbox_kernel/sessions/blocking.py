@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
+from typing import Unpack
 
-from vibesbox_kernel.models import CommandResult, IoMode, OutputChunk, SessionEvent, SessionInfo
+from vibesbox_kernel.models import CommandResult, OutputChunk, SessionEvent, SessionInfo, Usage
 from vibesbox_kernel.sessions.command_session import CommandSession
 from vibesbox_kernel.sessions.engine import Engine
-from vibesbox_kernel.sessions.manager import DEFAULT_SHELL, SessionManager
+from vibesbox_kernel.sessions.manager import MAX_COMPLETED_BYTES, SessionManager
 from vibesbox_kernel.sessions.mirror import Ref
+from vibesbox_kernel.sessions.options import SessionOptions
+from vibesbox_kernel.sessions.starting import DEFAULT_SHELL
 
 
 class BlockingSessionManager:
@@ -22,11 +24,18 @@ class BlockingSessionManager:
         self,
         max_completed_sessions: int = 100,
         *,
+        max_completed_bytes: int = MAX_COMPLETED_BYTES,
         instance: str | None = None,
         owner: str | None = None,
         engine: Engine | None = None,
     ) -> None:
-        self._manager = SessionManager(max_completed_sessions, instance=instance, owner=owner, engine=engine)
+        self._manager = SessionManager(
+            max_completed_sessions,
+            max_completed_bytes=max_completed_bytes,
+            instance=instance,
+            owner=owner,
+            engine=engine,
+        )
 
     @property
     def sessions(self) -> Mapping[int, CommandSession]:
@@ -38,59 +47,45 @@ class BlockingSessionManager:
         """The ended sessions by pid, oldest first."""
         return self._manager.completed
 
-    def start_session(
-        self,
-        command: str,
-        shell: str = DEFAULT_SHELL,
-        *,
-        name: str | None = None,
-        cwd: str | os.PathLike[str] | None = None,
-        env: Mapping[str, str | None] | None = None,
-        io: IoMode | str = IoMode.PIPE,
-        stdin: bool = True,
-        timeout: float | None = None,
-        rows: int = 24,
-        columns: int = 100,
-    ) -> int:
-        """Start a command; returns its leader's pid."""
-        return self._manager.engine.call(
-            self._manager.start_session(
-                command,
-                shell,
-                name=name,
-                cwd=cwd,
-                env=env,
-                io=io,
-                stdin=stdin,
-                timeout=timeout,
-                rows=rows,
-                columns=columns,
-            )
-        )
+    def start_session(self, command: str, shell: str = DEFAULT_SHELL, **options: Unpack[SessionOptions]) -> int:
+        """Start a command; returns its leader's pid, at once or when its turn has come."""
+        return self._manager.engine.call(self._manager.start_session(command, shell, **options))
 
-    def run(
-        self,
-        command: str,
-        shell: str = DEFAULT_SHELL,
-        *,
-        name: str | None = None,
-        cwd: str | os.PathLike[str] | None = None,
-        env: Mapping[str, str | None] | None = None,
-        io: IoMode | str = IoMode.PIPE,
-        timeout: float | None = None,
-    ) -> CommandResult:
+    def submit_session(self, command: str, shell: str = DEFAULT_SHELL, **options: Unpack[SessionOptions]) -> str:
+        """Start a command, or let it wait for its turn; returns the session's id."""
+        return self._manager.engine.call(self._manager.submit_session(command, shell, **options))
+
+    def run(self, command: str, shell: str = DEFAULT_SHELL, **options: Unpack[SessionOptions]) -> CommandResult:
         """Run a command to its end."""
-        return self._manager.engine.call(
-            self._manager.run(command, shell, name=name, cwd=cwd, env=env, io=io, timeout=timeout)
-        )
+        return self._manager.engine.call(self._manager.run(command, shell, **options))
+
+    def set_parallel(self, group: str | None, limit: int | None) -> None:
+        """Let at most so many sessions of a group run at a time."""
+        self._manager.engine.call(self._manager.set_parallel(group, limit))
 
     def get_session(self, ref: Ref) -> CommandSession | None:
         """The session that a reference means, or None."""
         return self._manager.get_session(ref)
 
-    def list_sessions(self) -> list[SessionInfo]:
-        """Every running and every remembered session."""
-        return self._manager.list_sessions()
+    def list_sessions(self, everywhere: bool = False) -> list[SessionInfo]:
+        """Every running and every remembered session; on request those of other programs too."""
+        return self._manager.list_sessions(everywhere)
+
+    def attach_session(self, ref: Ref) -> SessionInfo:
+        """Follow a session of another program."""
+        return self._manager.engine.call(self._manager.attach_session(ref))
+
+    def adopt_session(self, ref: Ref) -> SessionInfo:
+        """Take over a durable session that nobody owns any more."""
+        return self._manager.engine.call(self._manager.adopt_session(ref))
+
+    def make_durable(self, ref: Ref, durable: bool = True) -> SessionInfo:
+        """Let a running session outlive this program, or not any more."""
+        return self._manager.engine.call(self._manager.make_durable(ref, durable))
+
+    def rename_session(self, ref: Ref, name: str | None) -> SessionInfo:
+        """Give a session that is not over another name, or none."""
+        return self._manager.engine.call(self._manager.rename_session(ref, name))
 
     def info(self, ref: Ref) -> SessionInfo:
         """What a listing says of one session."""
@@ -129,8 +124,16 @@ class BlockingSessionManager:
         self._manager.engine.call(self._manager.resize(ref, rows, columns))
 
     def refresh_usage(self) -> None:
-        """Measure CPU and memory for the listings that follow."""
+        """Take over the broker's newest figures for the listings that follow."""
         self._manager.engine.call(self._manager.refresh_usage())
+
+    def usage(self, ref: Ref) -> list[Usage]:
+        """How the figures of a running session have gone since its start."""
+        return self._manager.engine.call(self._manager.usage(ref))
+
+    def discard_output(self, ref: Ref, up_to: int) -> None:
+        """Delete a session's stored output below a cursor."""
+        self._manager.engine.call(self._manager.discard_output(ref, up_to))
 
     def events(self) -> Iterator[SessionEvent]:
         """What happens from now on; blocks between events."""
@@ -146,7 +149,7 @@ class BlockingSessionManager:
         self._manager.engine.call(self._manager.cleanup_all())
 
     def close(self) -> None:
-        """``cleanup_all``, then end the background thread."""
+        """End our sessions but for the durable ones, and the background thread."""
         self._manager.engine.call(self._manager.aclose())
         self._manager.hub.close_engine()
 

@@ -25,8 +25,8 @@ class SessionProcess:
         self._entry = entry
 
     @property
-    def pid(self) -> int:
-        """The leader's pid."""
+    def pid(self) -> int | None:
+        """The leader's pid; None while the session is queued, or if it never started."""
         return self._entry.pid
 
     @property
@@ -78,8 +78,8 @@ class CommandSession:
         return self._entry.record["name"]
 
     @property
-    def pid(self) -> int:
-        """The leader's pid."""
+    def pid(self) -> int | None:
+        """The leader's pid; None while the session is queued, or if it never started."""
         return self._entry.pid
 
     @property

@@ -1,8 +1,9 @@
-"""The manager's inside: one link to one broker, the mirror that it feeds, and who listens."""
+"""The manager's inside: its links to brokers, the mirror that they feed, and who listens."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import secrets
@@ -16,11 +17,13 @@ from functools import cached_property, wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
-from vibesbox_kernel.broker.wire import PROTOCOL, WORKSPACE_PREFIX, Message, SessionRecord
-from vibesbox_kernel.errors import BrokerError, NameTakenError
+from vibesbox_kernel.broker.wire import WORKSPACE_PREFIX, Message, SessionRecord
+from vibesbox_kernel.errors import BrokerError, NameTakenError, SessionOwnedError
 from vibesbox_kernel.models import EndReason, EventKind, SessionEvent
+from vibesbox_kernel.sessions.catalogue import Found, command_of, durable_of
 from vibesbox_kernel.sessions.engine import Engine
 from vibesbox_kernel.sessions.link import BrokerLink
+from vibesbox_kernel.sessions.links import Links
 from vibesbox_kernel.sessions.mirror import Entry, Mirror
 from vibesbox_kernel.sessions.places import Places, make_places, new_instance
 from vibesbox_kernel.sessions.retention import remove_old
@@ -30,12 +33,22 @@ from vibesbox_kernel.sessions.workspace import Workspace
 logger = logging.getLogger(__name__)
 
 _PLAIN_KINDS = {
+    "queued": EventKind.QUEUED,
     "started": EventKind.STARTED,
+    "restarting": EventKind.RESTARTING,
+    "changed": EventKind.CHANGED,
     "stopped": EventKind.STOPPED,
     "exited": EventKind.EXITED,
     "drained": EventKind.DRAINED,
 }
-_KILLED = (EndReason.TERMINATED, EndReason.KILLED, EndReason.TIMED_OUT, EndReason.SHUT_DOWN)
+_KILLED = (
+    EndReason.TERMINATED,
+    EndReason.KILLED,
+    EndReason.TIMED_OUT,
+    EndReason.MEMORY_LIMIT,
+    EndReason.CANCELLED,
+    EndReason.SHUT_DOWN,
+)
 
 MAX_ARGUMENT_BYTES = 120_000
 """Linux: one argument of a program has at most 128 KiB, its NUL included."""
@@ -46,13 +59,21 @@ LEAVE_SECONDS = 2.0
 class Hub:
     """Everything in here runs on the engine's loop, but for what the mirror lets anyone read."""
 
-    def __init__(self, max_completed: int, *, instance: str | None, engine: Engine | None) -> None:
+    def __init__(
+        self,
+        max_completed: int,
+        max_completed_bytes: int,
+        *,
+        instance: str | None,
+        owner: str | None,
+        engine: Engine | None,
+    ) -> None:
         self.instance = instance or new_instance()
-        self.mirror = Mirror(max_completed)
+        self.mirror = Mirror(max_completed, max_completed_bytes)
         self._given_engine = engine
-        self._link: BrokerLink | None = None
-        self._opening = asyncio.Lock()
+        self._label = owner or self.instance
         self._commands: dict[str, str] = {}
+        self._attached: set[str] = set()
         self._scripts: set[str] = set()
         self._subscriptions: list[Subscription] = []
         self._tidied = False
@@ -62,9 +83,19 @@ class Hub:
     def engine(self) -> Engine:
         """Made at its first use: a manager that nobody uses costs no thread."""
         engine = self._given_engine or Engine()
-        self._opening = asyncio.Lock()  # of this engine's loop
         engine.before_close(self._leave)
         return engine
+
+    @cached_property
+    def links(self) -> Links:
+        """The links, made at their first use: their lock is of the engine's loop."""
+        return Links(
+            self.instance,
+            places=lambda: self.places,
+            label=self._label,
+            on_message=self._on_message,
+            on_lost=self._on_lost,
+        )
 
     @cached_property
     def places(self) -> Places:
@@ -77,7 +108,12 @@ class Hub:
         return Workspace(self.places.runtime / f"{WORKSPACE_PREFIX}{os.getpid()}-{secrets.token_hex(4)}")
 
     def remove_workspace(self) -> None:
-        """Delete that directory; another is made when it is needed again."""
+        """Delete that directory; another is made when it is needed again.
+
+        Sessions that outlive us may need it until they end; the guardian takes it away after them.
+        """
+        if self._outlived_by(self.instance):
+            return
         workspace = self.__dict__.pop("workspace", None)
         if workspace is not None:
             shutil.rmtree(workspace.path, ignore_errors=True)
@@ -87,6 +123,7 @@ class Hub:
         if self._given_engine is None and "engine" in self.__dict__:
             self.engine.close()
             del self.__dict__["engine"]
+            self.__dict__.pop("links", None)
 
     def abandon(self) -> None:
         """Nobody holds the manager any more: give up the lease, and end the thread if we made it."""
@@ -97,27 +134,34 @@ class Hub:
         else:
             self.engine.post(self.drop_lease)
 
-    # The link
+    # The links
 
     async def request(self, operation: str, **fields: Any) -> dict[str, Any]:
-        """Ask the broker, starting one first if there is none."""
+        """Ask our own broker, starting one first if there is none."""
         return await (await self.connect()).request(operation, **fields)
 
     async def request_if_open(self, operation: str, **fields: Any) -> dict[str, Any] | None:
-        """Ask the broker if there is one; None when there is none, so no session either."""
-        if self._link is None or not self._link.is_open:
-            return None
-        return await self._link.request(operation, **fields)
+        """Ask our own broker if there is one; None when there is none, so no session of ours either."""
+        return await self.links.request(self.instance, operation, **fields)
 
     async def connect(self) -> BrokerLink:
-        """The open link."""
-        async with self._opening:
-            if self._link is None or not self._link.is_open:
-                self._link = await BrokerLink.open(self.places, self._on_message, self._on_lost)
-                if not self._link.is_open:
-                    raise BrokerError("the broker ended as soon as it was there")
-                self._start_tidying()
-            return self._link
+        """The open link to our own broker."""
+        link, is_new = await self.links.open_home()
+        if is_new:
+            await self._find_again()
+            self._start_tidying()
+        return link
+
+    async def _find_again(self) -> None:
+        """Take up what an earlier program of this instance has left: its durable sessions are ours now."""
+        for found in durable_of(self.places.state, self.instance):
+            if self.mirror.by_id(found.session_id) is None and found.record["over"]:
+                self.mirror.put(found.record, found.command, self.instance)
+                self._forget(self.mirror.ended(self.mirror.require(found.session_id)))
+        for entry in self.mirror.running():
+            if entry.instance == self.instance and entry.record["client"] is None:
+                with contextlib.suppress(SessionOwnedError):  # another was quicker
+                    await self.links.request(self.instance, "adopt", session_id=entry.session_id)
 
     def _start_tidying(self) -> None:
         if not self._tidied:
@@ -125,25 +169,49 @@ class Hub:
             tidying = asyncio.to_thread(remove_old, self.places.state.parent, now=time.time())
             self.engine.start(tidying, name="vibesbox-tidy")
 
+    async def attach(self, found: Found) -> Entry:
+        """Follow another program's session: its events come here too from now on.
+
+        Raises:
+            BrokerError: Its broker lives and does not answer.
+        """
+        self._attached.add(found.session_id)
+        self._commands.setdefault(found.session_id, found.command)
+        if found.alive and found.places is not None:
+            await self.links.open(found.instance, found.places)
+            await self.links.ask_anew(found.instance)
+        entry = self.mirror.by_id(found.session_id)
+        if entry is None:
+            entry = self.mirror.put(found.record, found.command, found.instance)
+            self._forget(self.mirror.ended(entry) if entry.over else [])
+        return entry
+
+    def is_ours(self, entry: Entry) -> bool:
+        """Whether we own a session that is not over."""
+        link = self.links.get(entry.instance)
+        return not entry.over and link is not None and entry.record["client"] == link.number
+
     async def disconnect(self) -> None:
         """End the lease: the broker ends what still runs, and leaves. Returns when it has left."""
-        async with self._opening:
-            link, self._link = self._link, None
-            if link is not None:
-                await link.aclose()
+        await self.links.close(stays=self._outlived_by)
 
     def drop_lease(self) -> None:
-        """Close the link at once; who reaps the guardian is whoever reaps us."""
-        link, self._link = self._link, None
-        if link is not None:
-            link.abort()
-            self._on_lost()
+        """Close the links at once; who reaps the guardian is whoever reaps us."""
+        self.links.drop()
+
+    def _outlived_by(self, instance: str) -> bool:
+        """Whether an instance's broker has sessions that do not end with us."""
+        return instance != self.instance or any(
+            entry.instance == instance and entry.record["durable"] for entry in self.mirror.running()
+        )
 
     async def _leave(self) -> None:
-        link = self._link
-        self.drop_lease()
-        if link is not None:
-            await link.wait_left(LEAVE_SECONDS)
+        outlived = self._outlived_by(self.instance)
+        for link in self.links.drop():
+            if outlived:
+                link.reap_later()
+            else:
+                await link.wait_left(LEAVE_SECONDS)
 
     # Sessions
 
@@ -194,21 +262,32 @@ class Hub:
         finally:
             self._reserved.discard(name)
 
-    def learn(self, record: SessionRecord) -> Entry | None:
+    def learn(self, instance: str, record: SessionRecord) -> Entry | None:
         """Take in what an event says of one of our sessions, and wake who waits for news of it.
 
         Returns:
             The session, or None for another client's.
         """
-        command = self._commands.get(record["session_id"])
+        command = self._command_of(instance, record)
         if command is None:
             return None
-        entry = self.mirror.put(record, command)
+        entry = self.mirror.put(record, command, instance)
         for waiter in entry.waiters:
             if not waiter.done():
                 waiter.set_result(None)
         entry.waiters.clear()
         return entry
+
+    def _command_of(self, instance: str, record: SessionRecord) -> str | None:
+        """The whole command of a session that concerns us; None if it does not."""
+        session_id = record["session_id"]
+        if session_id in self._commands:
+            return self._commands[session_id]
+        if session_id not in self._attached and not (instance == self.instance and record["durable"]):
+            return None
+        command = command_of(record)
+        self._commands[session_id] = command
+        return command
 
     async def wait_news(self, entry: Entry, timeout: float | None) -> bool:
         """Wait until something is heard of a session; False when the time is up first."""
@@ -251,27 +330,27 @@ class Hub:
         if subscription in self._subscriptions:
             self._subscriptions.remove(subscription)
 
-    def _on_message(self, message: Message) -> None:
+    def _on_message(self, instance: str, message: Message) -> None:
         kind = message["event"]
         if kind == "output":
-            self._on_output(message["ends"])
+            self._on_output(instance, message["ends"])
         elif kind == "missed":
             logger.warning("we did not read for so long that the broker left events out; asking anew")
-            self.engine.start(self._ask_anew(), name="vibesbox-resync")
+            self.engine.start(self.links.ask_anew(instance), name="vibesbox-resync")
         else:
-            self._on_record(kind, message)
+            self._on_record(instance, kind, message)
 
-    def _on_output(self, ends: dict[str, list[int]]) -> None:
+    def _on_output(self, instance: str, ends: dict[str, list[int]]) -> None:
         for session_id, (end, dropped) in ends.items():
             entry = self.mirror.by_id(session_id)
             if entry is not None:
-                self.learn({**entry.record, "end_cursor": end, "dropped_bytes": dropped})
+                self.learn(instance, {**entry.record, "end_cursor": end, "dropped_bytes": dropped})
                 self._publish(EventKind.OUTPUT, entry, time.time())
 
-    def _on_record(self, kind: str, message: Message) -> None:
+    def _on_record(self, instance: str, kind: str, message: Message) -> None:
         before = self.mirror.by_id(message["session"]["session_id"])
         was_over = before is not None and before.over
-        entry = self.learn(message["session"])
+        entry = self.learn(instance, message["session"])
         if entry is None:
             return
         if entry.over and not was_over:
@@ -284,9 +363,14 @@ class Hub:
         reason = EndReason(entry.record["end_reason"] or EndReason.LOST)
         kind = EventKind.KILLED if reason in _KILLED else EventKind.ENDED
         self._publish(EventKind.LOST if reason is EndReason.LOST else kind, entry, at)
-        for forgotten in self.mirror.ended(entry):
-            self._commands.pop(forgotten.session_id, None)
-            shutil.rmtree(Path(forgotten.record["directory"]), ignore_errors=True)
+        self._forget(self.mirror.ended(entry))
+
+    def _forget(self, entries: list[Entry]) -> None:
+        """Those that are not remembered any more; the output of another program's stays for that one."""
+        for entry in entries:
+            self._commands.pop(entry.session_id, None)
+            if entry.instance == self.instance:
+                shutil.rmtree(Path(entry.record["directory"]), ignore_errors=True)
 
     def _publish(self, kind: EventKind, entry: Entry, at: float) -> None:
         if not self._subscriptions:
@@ -301,20 +385,26 @@ class Hub:
         for subscription in tuple(self._subscriptions):
             subscription.publish(event)
 
-    def _on_lost(self) -> None:
-        """The broker is gone: the guardian ends its sessions, and nobody knows their status."""
+    def _on_lost(self, instance: str, closing: bool) -> None:
+        """The link to a broker has ended: by us, or the broker is gone and the guardian ends its sessions."""
         now = time.time()
         for entry in self.mirror.running():
-            lost: SessionRecord = {**entry.record, "over": True, "drained": True, "end_reason": EndReason.LOST}
-            lost["ended_at"], lost["leftovers"], lost["stopped"] = now, [], False
-            self.learn(lost)
-            self._on_over(entry, now)
+            outlives_us = closing and (entry.record["durable"] or instance != self.instance)
+            if entry.instance == instance and not outlives_us:
+                lost: SessionRecord = {**entry.record, "over": True, "drained": True, "end_reason": EndReason.LOST}
+                lost["ended_at"], lost["leftovers"], lost["stopped"] = now, [], False
+                lost["queued"], lost["client"] = False, None
+                self.learn(instance, lost)
+                self._on_over(entry, now)
+        if not closing and instance == self.instance:
+            # If the guardian is gone as well, it takes a new one to find what the old ones left.
+            self.engine.start(self._recover(), name="vibesbox-recover")
 
-    async def _ask_anew(self) -> None:
+    async def _recover(self) -> None:
         try:
-            await self.request_if_open("hello", protocol=PROTOCOL)
+            await self.connect()
         except BrokerError as error:
-            logger.warning("the broker could not be asked: %s", error)
+            logger.warning("no new broker could be started: %s", error)
 
 
 def _script_name(session_id: str) -> str:

@@ -14,18 +14,21 @@ import os
 import signal
 import socket
 import sys
+import threading
 import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from vibesbox_kernel.broker import wire
-from vibesbox_kernel.broker.wire import PROTOCOL, FrameDecoder, FrameError, Message, encode, peer_credentials
+from vibesbox_kernel.broker.wire import PROTOCOL, FrameDecoder, FrameError, Message, encode
 from vibesbox_kernel.errors import (
     BrokerError,
     DirectoryNotFoundError,
     LaunchError,
+    NameTakenError,
     SessionEndedError,
+    SessionOwnedError,
     ShellNotFoundError,
     VibesboxError,
 )
@@ -47,9 +50,13 @@ _links: weakref.WeakSet[BrokerLink] = weakref.WeakSet()
 
 
 class BrokerLink(asyncio.Protocol):
-    """One connection. While it is open, it is also the lease on the sessions started over it."""
+    """One connection. While it is open, it is also the lease on the sessions started over it.
 
-    def __init__(self, on_event: Callable[[Message], None], on_lost: Callable[[], None]) -> None:
+    Attributes:
+        number: What the broker calls us in its records; 0 until it has said so.
+    """
+
+    def __init__(self, on_event: Callable[[Message], None], on_lost: Callable[[bool], None]) -> None:
         self._on_event = on_event
         self._on_lost = on_lost
         self._decoder = FrameDecoder()
@@ -58,13 +65,29 @@ class BrokerLink(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._guardian: int | None = None
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._pinned = -1
+        self._guardian_watch: _Watch | None = None
+        self._broker: _Watch | None = None
         self._closing = False
         self._descriptor = -1
+        self.number = 0
 
     @classmethod
-    async def open(cls, places: Places, on_event: Callable[[Message], None], on_lost: Callable[[], None]) -> BrokerLink:
-        """Connect to the instance's broker, starting one if there is none.
+    async def open(
+        cls,
+        places: Places,
+        on_event: Callable[[Message], None],
+        on_lost: Callable[[bool], None],
+        *,
+        label: str,
+        start: bool = True,
+    ) -> BrokerLink:
+        """Connect to the instance's broker.
+
+        Args:
+            on_event: Called with every event of the broker.
+            on_lost: Called once when the link has ended, with whether that was our doing.
+            label: Who we are, for people.
+            start: Start a broker if there is none.
 
         Raises:
             BrokerError: None could be reached or started; says where its log is.
@@ -73,7 +96,7 @@ class BrokerLink(asyncio.Protocol):
         for _ in range(_ATTEMPTS):
             link = cls(on_event, on_lost)
             try:
-                await link._connect(places)
+                await link._connect(places, label, start=start)
                 return link
             except (OSError, BrokerError, TimeoutError) as error:
                 # A broker that is just leaving may still accept us; the next attempt finds it gone.
@@ -108,17 +131,31 @@ class BrokerLink(asyncio.Protocol):
         finally:
             self._waiting.pop(number, None)
 
-    async def aclose(self) -> None:
-        """End the lease, and wait until a broker that we started has left."""
+    async def aclose(self, *, leave: bool = True) -> None:
+        """End the lease, and wait until a broker that we started has left.
+
+        Args:
+            leave: Whether it will leave; with durable sessions it stays, and is not waited for.
+        """
         self._closing = True
         if self._transport is not None:
             self._transport.close()
-        await self.wait_left(LEAVE_SECONDS)
+        if leave:
+            await self.wait_left(LEAVE_SECONDS)
+        else:
+            self.reap_later()
 
     async def wait_left(self, timeout: float) -> None:
         """Wait until the broker has left, if it is ours alone to wait for."""
         if self._guardian is not None:
             await asyncio.wait([self._ended], timeout=timeout)
+
+    def reap_later(self) -> None:
+        """Let no zombie stay of a guardian that goes on without us, and ends when nobody here watches it any more."""
+        if self._guardian_watch is not None and not self._ended.done():
+            assert self._guardian is not None
+            self._guardian_watch.close()
+            threading.Thread(target=_reap, args=(self._guardian,), name="vibesbox-reaper", daemon=True).start()
 
     def abort(self) -> None:
         """End the lease without waiting for anything."""
@@ -151,47 +188,54 @@ class BrokerLink(asyncio.Protocol):
         """Called by asyncio."""
         _links.discard(self)
         self._descriptor = -1
+        if self._broker is not None:
+            self._broker.close()
         for answer in self._waiting.values():
             if not answer.done():
                 answer.set_exception(BrokerError("the broker ended before it answered"))
         if not self._closing:
             logger.warning("the link to the broker was lost: %s", error or "end of file")
-        self._on_lost()
+        self._on_lost(self._closing)
 
     # Inside
 
-    async def _connect(self, places: Places) -> None:
+    async def _connect(self, places: Places, label: str, *, start: bool) -> None:
         loop = asyncio.get_running_loop()
         connection = _dial(str(places.socket))
+        if connection is None and not start:
+            raise BrokerError(f"nobody listens at {places.socket}")
         if connection is None:
             connection, self._guardian = _start_broker(places)
-        self._watch_peer(self._guardian or peer_credentials(connection)[0])
+        if self._guardian is not None:
+            self._guardian_watch = _Watch(self._guardian, self._on_guardian_gone)
         await loop.create_unix_connection(lambda: self, sock=connection)
         async with asyncio.timeout(HELLO_SECONDS):
-            await self.request("hello", protocol=PROTOCOL)
+            self._watch_broker(await self.introduce(label))
 
-    def _watch_peer(self, pid: int) -> None:
-        """Know the peer's death from itself: a forked child may hold the other end of our socket open."""
-        try:
-            self._pinned = os.pidfd_open(pid)
-        except OSError:
-            self._on_peer_gone()
-        else:
-            asyncio.get_running_loop().add_reader(self._pinned, self._on_peer_gone)
+    async def introduce(self, label: str) -> int:
+        """Say who we are, and hear how every session stands; returns the broker's pid."""
+        answer = await self.request("hello", protocol=PROTOCOL, label=label)
+        self.number = answer["client"]
+        return int(answer["pid"])
 
-    def _on_peer_gone(self) -> None:
-        if self._pinned >= 0:
-            asyncio.get_running_loop().remove_reader(self._pinned)
-            os.close(self._pinned)
-            self._pinned = -1
+    def _watch_broker(self, pid: int) -> None:
+        """Know the broker's death from itself: a forked child may hold the other end of our socket open."""
+        self._broker = _Watch(pid, self._on_broker_gone)
+
+    def _on_broker_gone(self) -> None:
+        if self._transport is not None:
+            # Its last words may still be on their way.
+            asyncio.get_running_loop().call_later(LAST_WORDS_SECONDS, self._transport.close)
+
+    def _on_guardian_gone(self) -> None:
+        """It has left with its broker, or died alone: then the sessions go on, with nobody behind the broker."""
         if self._guardian is not None:
             with contextlib.suppress(ChildProcessError):  # reaped by somebody who waits for just any child
                 os.waitpid(self._guardian, os.WNOHANG)
         if not self._ended.done():
             self._ended.set_result(None)
-        if self._transport is not None:
-            # Its last words may still be on their way.
-            asyncio.get_running_loop().call_later(LAST_WORDS_SECONDS, self._transport.close)
+        if self._transport is not None and self._broker is None:
+            self._transport.close()  # it gave up before there was a broker
 
     def _take(self, message: Message) -> None:
         if "event" in message:
@@ -204,6 +248,37 @@ class BrokerLink(asyncio.Protocol):
             answer.set_result(message["ok"])
         else:
             answer.set_exception(_error(message.get("error") or {}))
+
+
+class _Watch:
+    """Calls back, on the running loop, when a process has died."""
+
+    def __init__(self, pid: int, on_death: Callable[[], None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._on_death = on_death
+        self._deathwatch: wire.Deathwatch | None = None
+        try:
+            self._deathwatch = wire.Deathwatch(pid)
+        except OSError:
+            self._loop.call_soon(on_death)
+        else:
+            self._loop.add_reader(self._deathwatch.fileno(), self._fire)
+
+    def close(self) -> None:
+        """Watch no more."""
+        if self._deathwatch is not None:
+            self._loop.remove_reader(self._deathwatch.fileno())
+            self._deathwatch.close()
+            self._deathwatch = None
+
+    def _fire(self) -> None:
+        self.close()
+        self._on_death()
+
+
+def _reap(pid: int) -> None:
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, 0)
 
 
 def _dial(path: str) -> socket.socket | None:
@@ -251,6 +326,10 @@ def _error(facts: dict[str, Any]) -> VibesboxError:
         return DirectoryNotFoundError(path, os.strerror(number).lower())
     if kind == "system":
         return LaunchError(number, f"the system refused to start {path}" if path else "the broker's system call")
+    if kind == "owned":
+        return SessionOwnedError(str(facts.get("session_id", ""))[:8], message)
+    if kind == "name":
+        return NameTakenError(message, str(facts.get("holder")), facts.get("pid"))
     if kind in ("ended", "state", "unknown"):
         return SessionEndedError("", message)
     return BrokerError(message)

@@ -4,40 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import time
 import weakref
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import Unpack
 
 from vibesbox_kernel.broker.wire import pack_bytes
 from vibesbox_kernel.errors import (
     BrokerError,
     SessionEndedError,
     SessionNotFoundError,
+    SessionOwnedError,
     SessionTimeoutError,
     SurvivorsError,
-    VibesboxError,
 )
-from vibesbox_kernel.models import CommandResult, EndReason, IoMode, OutputChunk, SessionInfo
+from vibesbox_kernel.models import CommandResult, EndReason, SessionInfo
 from vibesbox_kernel.sessions import validation
 from vibesbox_kernel.sessions.command_session import CommandSession
 from vibesbox_kernel.sessions.engine import Engine
-from vibesbox_kernel.sessions.hub import MAX_ARGUMENT_BYTES, Hub, on_engine
+from vibesbox_kernel.sessions.hub import Hub, on_engine
 from vibesbox_kernel.sessions.mirror import Entry, Ref
+from vibesbox_kernel.sessions.options import SessionOptions
 from vibesbox_kernel.sessions.prepared import PreparedSessions
+from vibesbox_kernel.sessions.reading import ReadingSessions
+from vibesbox_kernel.sessions.sharing import SharingSessions
+from vibesbox_kernel.sessions.starting import DEFAULT_SHELL, StartingSessions
 from vibesbox_kernel.sessions.subscription import Subscription
-from vibesbox_kernel.sessions.text_output import last_lines
 from vibesbox_kernel.sessions.workspace import Workspace
 
-DEFAULT_SHELL = "/bin/sh"
-SMALL_BACKLOG_BYTES = 1 << 20
-"""More output than this is read in a thread of its own, so that the caller's loop goes on."""
-
 INPUT_PIECE_BYTES = 1 << 18
+MAX_COMPLETED_BYTES = 1 << 30
 
 
-class SessionManager(PreparedSessions):
+class SessionManager(StartingSessions, ReadingSessions, SharingSessions, PreparedSessions):
     """Starts commands as sessions and owns them until it closes or its process dies.
 
     One broker process stands behind it, started with the first session. Every coroutine method may be
@@ -45,6 +44,7 @@ class SessionManager(PreparedSessions):
 
     Args:
         max_completed_sessions: How many ended sessions are remembered, with their output.
+        max_completed_bytes: How much output of ended sessions is kept on disk; the oldest goes first.
         instance: Id of the broker to use; the default is a new one of this manager's own.
         owner: Whose sessions these are, in words, for listings.
         engine: The background thread to use; the default is one of this manager's own.
@@ -54,131 +54,20 @@ class SessionManager(PreparedSessions):
         self,
         max_completed_sessions: int = 100,
         *,
+        max_completed_bytes: int = MAX_COMPLETED_BYTES,
         instance: str | None = None,
         owner: str | None = None,
         engine: Engine | None = None,
     ) -> None:
         if max_completed_sessions < 0:
             raise ValueError(f"max_completed_sessions is {max_completed_sessions}; it must not be negative")
-        hub = Hub(max_completed_sessions, instance=instance, engine=engine)
-        super().__init__(hub, owner or hub.instance)
+        if max_completed_bytes < 0:
+            raise ValueError(f"max_completed_bytes is {max_completed_bytes}; it must not be negative")
+        hub = Hub(max_completed_sessions, max_completed_bytes, instance=instance, owner=owner, engine=engine)
+        super().__init__(hub)
         weakref.finalize(self, hub.abandon).atexit = False
 
-    # Starting
-
-    async def start_session(
-        self,
-        command: str,
-        shell: str = DEFAULT_SHELL,
-        *,
-        name: str | None = None,
-        cwd: str | os.PathLike[str] | None = None,
-        env: Mapping[str, str | None] | None = None,
-        io: IoMode | str = IoMode.PIPE,
-        stdin: bool = True,
-        timeout: float | None = None,
-        rows: int = 24,
-        columns: int = 100,
-    ) -> int:
-        """Start a command; returns at once with its leader's pid.
-
-        Args:
-            command: What ``shell -c`` runs: not empty, no NUL, at most 1 MiB.
-            shell: Path or name of a program that takes ``-c COMMAND``.
-            name: By which it can be referred to; unique among the running.
-            cwd: Its working directory; the default is ours, now.
-            env: Variables to set, or to remove (None), in a copy of our environment.
-            io: ``pipe``, or ``pty`` for a terminal of its own.
-            stdin: Whether it can be sent input; without, a pipe session reads end of file at once.
-            timeout: Seconds after which it is ended.
-            rows: Height of its terminal.
-            columns: Width of its terminal.
-
-        Raises:
-            InvalidCommandError: The command breaks a rule, which the message names.
-            InvalidOptionError: An option is out of its range.
-            ShellNotFoundError: The shell can not be executed.
-            DirectoryNotFoundError: The directory can not be entered.
-            NameTakenError: A running session has the name.
-            LaunchError: The system refused.
-        """
-        session_id = await self.submit_session(
-            command,
-            shell,
-            name=name,
-            cwd=cwd,
-            env=env,
-            io=io,
-            stdin=stdin,
-            timeout=timeout,
-            rows=rows,
-            columns=columns,
-        )
-        return self._find(session_id).pid
-
-    async def submit_session(
-        self,
-        command: str,
-        shell: str = DEFAULT_SHELL,
-        *,
-        name: str | None = None,
-        cwd: str | os.PathLike[str] | None = None,
-        env: Mapping[str, str | None] | None = None,
-        io: IoMode | str = IoMode.PIPE,
-        stdin: bool = True,
-        timeout: float | None = None,
-        rows: int = 24,
-        columns: int = 100,
-    ) -> str:
-        """Like ``start_session``, but returns the session's id, which no other will ever have."""
-        validation.check_command(command)
-        validation.check_name(name)
-        validation.check_seconds("timeout", timeout)
-        validation.check_size(rows, columns)
-        mode = validation.check_io(io)
-        environment = validation.merge_environment(env)
-        directory = validation.find_directory(cwd)
-        if mode is IoMode.PTY:
-            environment.setdefault("TERM", "xterm-256color")
-        request: dict[str, object] = {
-            "shell": validation.find_shell(shell, environment),
-            "env": environment,
-            "cwd": directory,
-            "command": command,
-            "name": name,
-            "io": mode,
-            "feed": stdin,
-            "rows": rows,
-            "columns": columns,
-            "owner": self.owner,
-            "timeout": timeout,
-            "prepared": False,
-        }
-        session_id = self.hub.new_session(command)
-        try:
-            await self._start(session_id, request)
-        except asyncio.CancelledError:
-            self._post_kill(session_id)  # it may have been started, and nobody would know
-            raise
-        return session_id
-
-    @on_engine
-    async def _start(self, session_id: str, request: dict[str, object]) -> None:
-        name = request["name"]
-        try:
-            with self.hub.name_reserved(None if name is None else str(name)):
-                argv = self._shell_argv(session_id, str(request.pop("shell")), str(request["command"]))
-                await self.hub.request("start", session_id=session_id, argv=argv, **request)
-        except VibesboxError:
-            self.hub.forget_command(session_id)
-            raise
-
     # Looking
-
-    @property
-    def engine(self) -> Engine:
-        """The background thread on which everything of this manager happens."""
-        return self.hub.engine
 
     @property
     def workspace(self) -> Workspace:
@@ -188,12 +77,16 @@ class SessionManager(PreparedSessions):
     @property
     def sessions(self) -> Mapping[int, CommandSession]:
         """The running sessions by pid, as of now."""
-        return MappingProxyType({entry.pid: self._handle(entry) for entry in self.hub.mirror.running()})
+        return MappingProxyType(
+            {entry.pid: self._handle(entry) for entry in self.hub.mirror.running() if entry.pid is not None}
+        )
 
     @property
     def completed(self) -> Mapping[int, CommandSession]:
         """The ended sessions by pid, oldest first; of a reused pid the newest."""
-        return MappingProxyType({entry.pid: self._handle(entry) for entry in self.hub.mirror.completed()})
+        return MappingProxyType(
+            {entry.pid: self._handle(entry) for entry in self.hub.mirror.completed() if entry.pid is not None}
+        )
 
     def get_session(self, ref: Ref) -> CommandSession | None:
         """The session that a reference means, running ones first; None when there is none."""
@@ -201,10 +94,6 @@ class SessionManager(PreparedSessions):
             return self._handle(self._find(ref))
         except SessionNotFoundError:
             return None
-
-    def list_sessions(self) -> list[SessionInfo]:
-        """Every running and every remembered session, in the order of their start."""
-        return [entry.info() for entry in self.hub.mirror]
 
     def info(self, ref: Ref) -> SessionInfo:
         """What a listing says of one session.
@@ -215,70 +104,9 @@ class SessionManager(PreparedSessions):
         """
         return self._find(ref).info()
 
-    def output_end(self, ref: Ref) -> int:
-        """Cursor behind the last byte of output that is known of, stored or dropped."""
-        return self._find(ref).record["end_cursor"]
-
     def events(self) -> Subscription:
         """What happens from now on, as an async iterator (and async context manager)."""
         return self.hub.subscribe()
-
-    @on_engine
-    async def refresh_usage(self) -> None:
-        """Measure CPU and memory of every running session's tree, for the listings that follow."""
-        answer = await self.hub.request_if_open("usage")
-        for session_id, (cpu, rss, _) in (answer or {"usage": {}})["usage"].items():
-            entry = self.hub.mirror.by_id(session_id)
-            if entry is not None:
-                entry.cpu, entry.rss = cpu, rss
-
-    # Output
-
-    async def read_output(self, ref: Ref) -> str:
-        """What a session has put out since the last call; never waits.
-
-        Raises:
-            SessionNotFoundError: There is no such session; names those that there are.
-        """
-        entry = self._find(ref)
-        final = entry.record["drained"]
-        if entry.record["end_cursor"] - entry.text.cursor > SMALL_BACKLOG_BYTES:
-            return await asyncio.to_thread(entry.text.read_new, final=final)
-        return entry.text.read_new(final=final)
-
-    async def read(self, ref: Ref, cursor: int, *, max_bytes: int = 65536, wait: float | None = 0) -> OutputChunk:
-        """Output from an absolute cursor on; any number of readers, none consuming.
-
-        Args:
-            wait: Seconds to wait when there is nothing at the cursor yet; None waits for ever.
-
-        Returns:
-            At most ``max_bytes``; empty and not ``eof`` when the wait ended first.
-        """
-        entry = self._find(ref)
-        deadline = None if wait is None else time.monotonic() + wait
-        while True:
-            drained = entry.record["drained"]  # before the read: what it promises must be in the spool
-            chunk = entry.spool.read(cursor, max_bytes)
-            if chunk.data:
-                return chunk
-            if drained:
-                end = max(entry.record["end_cursor"], cursor)
-                return chunk.model_copy(update={"next_cursor": end, "dropped": end - cursor, "eof": True})
-            left = None if deadline is None else deadline - time.monotonic()
-            if left is not None and left <= 0:
-                return chunk
-            await self._wait_output(entry, cursor, left)
-
-    async def tail(self, ref: Ref, lines: int = 10) -> str:
-        """The last lines of a session's output, running or ended."""
-        return last_lines(self._find(ref).spool, lines).decode("utf-8", "replace")
-
-    @on_engine
-    async def _wait_output(self, entry: Entry, cursor: int, timeout: float | None) -> None:
-        await self.hub.wait_until(
-            entry, lambda: entry.record["end_cursor"] > cursor or entry.record["drained"], timeout
-        )
 
     # Waiting
 
@@ -307,25 +135,14 @@ class SessionManager(PreparedSessions):
             raise BrokerError(f"the exit status of session {entry.session_id} was lost with its broker")
         return entry.exit_status.returncode
 
-    async def run(
-        self,
-        command: str,
-        shell: str = DEFAULT_SHELL,
-        *,
-        name: str | None = None,
-        cwd: str | os.PathLike[str] | None = None,
-        env: Mapping[str, str | None] | None = None,
-        io: IoMode | str = IoMode.PIPE,
-        timeout: float | None = None,
-    ) -> CommandResult:
+    async def run(self, command: str, shell: str = DEFAULT_SHELL, **options: Unpack[SessionOptions]) -> CommandResult:
         """Run a command to its end, its whole tree included, and give what it put out.
 
-        It has no input. With ``timeout`` it is ended after so many seconds, and the result says so.
-        If the caller is cancelled, the command is killed.
+        It has no input unless ``stdin=True`` says so. With ``timeout`` it is ended after so many seconds,
+        and the result says so. If the caller is cancelled, the command is killed.
         """
-        session_id = await self.submit_session(
-            command, shell, name=name, cwd=cwd, env=env, io=io, stdin=False, timeout=timeout
-        )
+        options.setdefault("stdin", False)
+        session_id = await self.submit_session(command, shell, **options)
         try:
             info = await self.wait(session_id)
         except BaseException:
@@ -398,27 +215,35 @@ class SessionManager(PreparedSessions):
 
     @on_engine
     async def cleanup_all(self) -> None:
-        """End all sessions at the same time, the prepared ones too, and let the broker go.
+        """End all our sessions at the same time, the durable and the prepared ones too, and let the broker go.
 
         Idempotent; a session may be started afterwards.
 
         Raises:
             SurvivorsError: Processes outlived SIGKILL.
         """
-        try:
-            await self._end(self.hub.mirror.running(), force=False)
-        finally:
-            await self.hub.disconnect()
+        await self._clean_up([entry for entry in self.hub.mirror.running() if self.hub.is_ours(entry)])
 
     async def aclose(self) -> None:
-        """``cleanup_all``, then end the background thread. Idempotent."""
+        """End our sessions but for the durable ones, which go on without us, and the background thread. Idempotent."""
         try:
-            await self.cleanup_all()
+            await self._end_what_is_not_durable()
         finally:
             self.hub.remove_workspace()
             self.hub.close_subscriptions()
             if not self.engine.is_current:
                 self.hub.close_engine()
+
+    @on_engine
+    async def _end_what_is_not_durable(self) -> None:
+        ours = [entry for entry in self.hub.mirror.running() if self.hub.is_ours(entry)]
+        await self._clean_up([entry for entry in ours if not entry.record["durable"]])
+
+    async def _clean_up(self, entries: Sequence[Entry]) -> None:
+        try:
+            await self._end(entries, force=False)
+        finally:
+            await self.hub.disconnect()
 
     @on_engine
     async def release(self) -> None:
@@ -437,52 +262,36 @@ class SessionManager(PreparedSessions):
 
     # Inside
 
-    def _post_kill(self, session_id: str) -> None:
-        """Kill a session that nobody waits for any more. After its start, if that is still on its way."""
-        self.engine.post_task(self._kill_quietly(session_id), name="vibesbox-kill")
-
-    async def _kill_quietly(self, session_id: str) -> None:
-        with contextlib.suppress(BrokerError):
-            await self.hub.request_if_open("end", session_ids=[session_id], force=True)
-        self.hub.forget_command(session_id)
-
     async def _signal_if_running(self, session_id: str, number: int) -> None:
         with contextlib.suppress(SessionEndedError, SessionNotFoundError):
             await self.send_signal(session_id, number)
 
-    async def _ask(self, entry: Entry, operation: str, **fields: object) -> None:
-        if entry.over:
-            raise SessionEndedError(entry.pid, "is over")
-        try:
-            answer = await self.hub.request_if_open(operation, session_id=entry.session_id, **fields)
-        except SessionEndedError as error:
-            raise SessionEndedError(entry.pid, error.why) from None
-        if answer is None:
-            raise SessionEndedError(entry.pid, "was lost with its broker")
-
     async def _end(self, entries: Sequence[Entry], *, force: bool) -> list[str]:
-        wanted = [entry.session_id for entry in entries if not entry.over]
-        if not wanted:
-            return []
+        """End sessions at the same time, each by its broker; returns the ids of those that are gone by it."""
+        wanted: dict[str, list[str]] = {}
+        for entry in entries:
+            if not entry.over:
+                wanted.setdefault(entry.instance, []).append(entry.session_id)
+        answers = await asyncio.gather(*(self._end_at(one, ids, force=force) for one, ids in wanted.items()))
+        survivors: dict[int, str] = {}
+        left: set[str] = set()
+        for _, surviving in answers:
+            left.update(surviving)
+            survivors.update({int(pid): why for pids in surviving.values() for pid, why in pids.items()})
+        if survivors:
+            raise SurvivorsError(", ".join(sorted(left)), survivors)
+        return [session_id for ended, _ in answers for session_id in ended]
+
+    async def _end_at(
+        self, instance: str, ids: list[str], *, force: bool
+    ) -> tuple[list[str], dict[str, dict[str, str]]]:
         try:
-            answer = await self.hub.request_if_open("end", session_ids=wanted, force=force)
+            answer = await self.hub.links.request(instance, "end", session_ids=ids, force=force)
+        except SessionOwnedError as error:
+            raise SessionOwnedError(self._find(str(error.ref)).known_as, error.owner) from None
         except BrokerError:
             answer = None  # it died meanwhile: the guardian ends them all
-        if answer is None:
-            return wanted
-        survivors = {int(pid): why for left in answer["survivors"].values() for pid, why in left.items()}
-        if survivors:
-            raise SurvivorsError(", ".join(sorted(answer["survivors"])), survivors)
-        return list(answer["ended"])
-
-    def _shell_argv(self, session_id: str, shell: str, command: str) -> list[str]:
-        if len(command.encode("utf-8", "surrogateescape")) > MAX_ARGUMENT_BYTES:
-            return [shell, self.hub.write_script(session_id, command)]
-        # A command that begins with a dash would be taken for an option.
-        return [shell, "-c", "--", command] if command.startswith(("-", "+")) else [shell, "-c", command]
-
-    def _find(self, ref: Ref) -> Entry:
-        return self.hub.mirror.find(ref)
+        return (ids, {}) if answer is None else (list(answer["ended"]), dict(answer["survivors"]))
 
     def _handle(self, entry: Entry) -> CommandSession:
         handle = entry.handle() if entry.handle is not None else None

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vibesbox_kernel.broker.wire import SessionRecord
 from vibesbox_kernel.errors import AmbiguousReferenceError, SessionNotFoundError
-from vibesbox_kernel.models import EndReason, ExitStatus, IoMode, SessionInfo, SessionStatus
+from vibesbox_kernel.models import EndReason, ExitStatus, IoMode, SessionInfo, SessionPolicy, SessionStatus
 from vibesbox_kernel.sessions.spool_reader import SpoolReader
 from vibesbox_kernel.sessions.text_output import TextOutput
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 Ref = int | str
 """A pid, a session id, a unique prefix of one, or a name."""
 
+NO_POLICY = SessionPolicy()
+
 
 @dataclass(eq=False)
 class Entry:
@@ -31,6 +33,7 @@ class Entry:
 
     Attributes:
         command: The whole command; the record's own is cut short.
+        instance: Whose broker has it.
         waiters: Futures of the engine's loop that the next news resolve.
         text: The one consuming reader, of ``read_output``.
         handle: What ``get_session`` gives out: the same object as long as anybody holds it.
@@ -38,11 +41,11 @@ class Entry:
 
     record: SessionRecord
     command: str
+    instance: str
     spool: SpoolReader
     text: TextOutput
     handle: weakref.ref[CommandSession] | None = None
-    cpu: float | None = None
-    rss: int | None = None
+    usage: list[float] | None = None
     waiters: list[asyncio.Future[None]] = field(default_factory=list)
 
     @property
@@ -51,9 +54,20 @@ class Entry:
         return self.record["session_id"]
 
     @property
-    def pid(self) -> int:
-        """The leader's pid."""
+    def pid(self) -> int | None:
+        """The leader's pid; None while it is queued, or if it never started."""
         return self.record["pid"]
+
+    @property
+    def known_as(self) -> str:
+        """How people may call it: its pid if it has one, with its name."""
+        ref, name = str(self.pid or self.session_id[:8]), self.record["name"]
+        return f"{ref} ({name})" if name else ref
+
+    @property
+    def stored_bytes(self) -> int:
+        """How much of its output is on disk."""
+        return self.record["end_cursor"] - self.record["dropped_bytes"]
 
     @property
     def over(self) -> bool:
@@ -66,6 +80,14 @@ class Entry:
         returncode = self.record["returncode"]
         return None if returncode is None else ExitStatus.from_returncode(returncode)
 
+    @property
+    def status(self) -> SessionStatus:
+        """Where it stands."""
+        reason = self.record["end_reason"]
+        if reason:
+            return EndReason(reason).status
+        return SessionStatus.QUEUED if self.record["queued"] else SessionStatus.RUNNING
+
     def info(self) -> SessionInfo:
         """The public description."""
         record, status = self.record, self.exit_status
@@ -76,7 +98,7 @@ class Entry:
             pid=self.pid,
             command=self.command,
             name=record["name"],
-            status=reason.status if reason else SessionStatus.RUNNING,
+            status=self.status,
             end_reason=reason,
             exit_code=status.code if status else None,
             signal=status.signal if status else None,
@@ -85,23 +107,46 @@ class Entry:
             duration=None if ended_at is None else max(0.0, ended_at - record["started_at"]),
             cwd=record["cwd"],
             owner=record["owner"],
+            owned=record["client"] is not None,
+            instance=self.instance,
+            durable=record["durable"],
             io=IoMode(record["io"]),
-            cpu=self.cpu,
-            rss=None if self.over else self.rss,
+            policy=SessionPolicy(**record["policy"]) if record["policy"] else NO_POLICY,
+            restarts=record["restarts"],
+            restart_at=None if record["restart_at"] is None else _aware(record["restart_at"]),
+            problem=record["problem"],
+            **self._figures(),
             output_bytes=record["end_cursor"],
             dropped_bytes=record["dropped_bytes"],
             leftovers=tuple(record["leftovers"]),
         )
 
+    def _figures(self) -> dict[str, Any]:
+        """What its tree uses: the newest that was asked for, or what the record says at its end."""
+        figures = self.record["usage"] if self.over or self.usage is None else self.usage
+        if figures is None:
+            return {}
+        cpu, rss, peak_rss, processes, read_bytes, written_bytes = figures
+        alive = {} if self.over else {"rss": int(rss), "processes": int(processes)}
+        return {
+            "cpu": cpu,
+            "peak_rss": int(peak_rss),
+            "read_bytes": int(read_bytes),
+            "written_bytes": int(written_bytes),
+            **alive,
+        }
+
 
 class Mirror:
-    """The sessions of one manager, oldest first; the ended ones bounded in number.
+    """The sessions of one manager, oldest first; the ended ones bounded in number and in stored bytes.
 
     All changes come from the engine's thread; reads may come from anywhere.
     """
 
-    def __init__(self, max_completed: int) -> None:
+    def __init__(self, max_completed: int, max_completed_bytes: int) -> None:
         self._max_completed = max_completed
+        self._max_completed_bytes = max_completed_bytes
+        self._ended_bytes = 0
         self._lock = threading.Lock()
         self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._ended: OrderedDict[str, None] = OrderedDict()
@@ -114,13 +159,17 @@ class Mirror:
         """Exactly this session."""
         return self._entries.get(session_id)
 
-    def put(self, record: SessionRecord, command: str) -> Entry:
+    def require(self, session_id: str) -> Entry:
+        """Exactly this session, which is known."""
+        return self._entries[session_id]
+
+    def put(self, record: SessionRecord, command: str, instance: str) -> Entry:
         """Know a session, or replace what is known of it."""
         with self._lock:
             entry = self._entries.get(record["session_id"])
             if entry is None:
                 spool = SpoolReader(Path(record["directory"]))
-                entry = Entry(record, command, spool, TextOutput(spool))
+                entry = Entry(record, command, instance, spool, TextOutput(spool))
                 self._entries[record["session_id"]] = entry
             else:
                 entry.record = record
@@ -130,11 +179,16 @@ class Mirror:
         """A session is over; returns those that are forgotten for it."""
         with self._lock:
             self._ended[entry.session_id] = None
+            self._ended_bytes += entry.stored_bytes
             forgotten = []
-            while len(self._ended) > self._max_completed:
+            while self._ended and self._has_too_many():
                 session_id, _ = self._ended.popitem(last=False)
                 forgotten.append(self._entries.pop(session_id))
+                self._ended_bytes -= forgotten[-1].stored_bytes
         return forgotten
+
+    def _has_too_many(self) -> bool:
+        return len(self._ended) > self._max_completed or self._ended_bytes > self._max_completed_bytes
 
     def running(self) -> list[Entry]:
         """Those that are not over, in the order of their start."""
@@ -167,12 +221,7 @@ class Mirror:
                 return fitting[0]
             if fitting:
                 raise AmbiguousReferenceError(ref, [entry.session_id for entry in fitting])
-        raise SessionNotFoundError(ref, [_known_as(entry) for entry in newest_first])
-
-
-def _known_as(entry: Entry) -> str:
-    name = entry.record["name"]
-    return f"{entry.pid} ({name})" if name else str(entry.pid)
+        raise SessionNotFoundError(ref, [entry.known_as for entry in newest_first])
 
 
 def _aware(timestamp: float) -> datetime:

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Unpack
 
 from vibesbox_kernel.broker.wire import pack_bytes
+from vibesbox_kernel.errors import InvalidOptionError
 from vibesbox_kernel.models import ExitStatus, SessionInfo
 from vibesbox_kernel.sessions import validation
-from vibesbox_kernel.sessions.hub import Hub, on_engine
+from vibesbox_kernel.sessions.base import ManagerPart
+from vibesbox_kernel.sessions.hub import on_engine
+from vibesbox_kernel.sessions.options import PolicyOptions, check_known, make_policy, wire_policy
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,21 @@ class PreparedSession:
 
     session_id: str
     pid: int
+
+
+@dataclass(frozen=True)
+class Unattended:
+    """How a leader that has stopped itself is settled by the broker, when its program is gone.
+
+    Attributes:
+        verdict: Path of a file whose last line is its exit code and a word.
+        certain: The words with which that code is final; with any other its real end tells.
+        go: Path of a file that the broker makes then, before it continues the leader.
+    """
+
+    verdict: str
+    certain: tuple[str, ...]
+    go: str
 
 
 @dataclass(frozen=True)
@@ -40,12 +59,8 @@ class Handover:
     others: int
 
 
-class PreparedSessions:
+class PreparedSessions(ManagerPart):
     """The methods of a SessionManager for sessions that are prepared ahead."""
-
-    def __init__(self, hub: Hub, owner: str) -> None:
-        self.hub = hub
-        self.owner = owner
 
     @on_engine
     async def prepare_session(
@@ -82,7 +97,7 @@ class PreparedSessions:
                 feed=True,
                 rows=rows,
                 columns=columns,
-                owner=self.owner,
+                durable=False,
                 prepared=True,
             )
         except BaseException:
@@ -98,23 +113,37 @@ class PreparedSessions:
         command: str,
         name: str | None = None,
         control: bytes,
-        timeout: float | None = None,
+        durable: bool = False,
+        unattended: Unattended | None = None,
+        **limits: Unpack[PolicyOptions],
     ) -> int:
-        """Let a prepared session run; from here on it is listed.
+        """Let a prepared session run, at once or when its turn comes; from here on it is listed.
 
         Args:
             control: What its leader reads from the control pipe, at most 4096 bytes.
-            timeout: Seconds after which it is ended.
+            durable: It outlives this program.
+            unattended: How it is settled if it stops itself when nobody owns it.
+            limits: See ``SessionPolicy``; not ``max_restarts``, since what was prepared is used up.
 
         Returns:
             The leader's pid.
         """
         validation.check_name(name)
-        validation.check_seconds("timeout", timeout)
+        check_known(limits, PolicyOptions)
+        policy = make_policy(limits, resolve=self._id_of)
+        if policy.max_restarts:
+            raise InvalidOptionError("max_restarts", policy.max_restarts, "0 for a session that was prepared ahead")
         with self.hub.name_reserved(name):
             self.hub.rename_command(session_id, command)
             answer = await self.hub.request(
-                "begin", session_id=session_id, command=command, name=name, control=pack_bytes(control), timeout=timeout
+                "begin",
+                session_id=session_id,
+                command=command,
+                name=name,
+                control=pack_bytes(control),
+                durable=durable,
+                policy=wire_policy(policy),
+                unattended=None if unattended is None else asdict(unattended),
             )
         return int(answer["pid"])
 

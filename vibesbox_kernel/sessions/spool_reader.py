@@ -11,7 +11,11 @@ from vibesbox_kernel.models import OutputChunk
 
 
 class SpoolReader:
-    """Random access by absolute cursor. Safe to use from several threads."""
+    """Random access by absolute cursor. Safe to use from several threads.
+
+    What it has reported as dropped may appear after all, when a full disk takes bytes again and the
+    writer still has them: who reads there again, or only then, gets them.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -25,6 +29,12 @@ class SpoolReader:
         """
         if cursor < 0 or max_bytes < 0:
             raise ValueError(f"cursor and max_bytes must not be negative: {cursor}, {max_bytes}")
+        while True:
+            chunk = self._read(cursor, max_bytes)
+            if not chunk.dropped or not self._was_missed(chunk.cursor + chunk.dropped):
+                return chunk
+
+    def _read(self, cursor: int, max_bytes: int) -> OutputChunk:
         start = cursor
         while True:
             segment = self._segment_for(start)
@@ -43,6 +53,20 @@ class SpoolReader:
             # A segment that has a successor is final; it may have grown since the empty read.
             if not self._pread(segment, max(start - segment, 0), 1):
                 start = max(start, following)
+
+    def _was_missed(self, start: int) -> bool:
+        """Whether a segment before ``start`` was there that the listing did not show.
+
+        readdir(3) may show a file that was made while it ran and not one that was made before that; a
+        listing that begins now shows both.
+        """
+        seen = self._last_before(self._starts, start)
+        return self._last_before(self._list(), start) > seen
+
+    @staticmethod
+    def _last_before(starts: list[int], start: int) -> int:
+        index = bisect.bisect_left(starts, start)
+        return starts[index - 1] if index else -1
 
     def end(self) -> int:
         """Cursor behind the last stored byte."""
@@ -72,10 +96,10 @@ class SpoolReader:
     def _list(self) -> list[int]:
         try:
             names = os.listdir(self._directory)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             names = []
-        prefix = len(SEGMENT_PREFIX)
-        self._starts = sorted(int(name[prefix:]) for name in names if name.startswith(SEGMENT_PREFIX))
+        starts = [name.removeprefix(SEGMENT_PREFIX) for name in names if name.startswith(SEGMENT_PREFIX)]
+        self._starts = sorted(int(start) for start in starts if start.isdecimal())
         return self._starts
 
     def _pread(self, segment: int, offset: int, count: int) -> bytes | None:

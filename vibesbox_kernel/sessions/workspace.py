@@ -11,6 +11,7 @@ class Workspace:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        path.parent.mkdir(mode=0o700, exist_ok=True)  # a broker that left has taken it along
         path.mkdir(mode=0o700, exist_ok=True)
 
     def write(self, name: str, data: bytes) -> Path:

@@ -1,0 +1,71 @@
+"""What is kept of sessions: their records on disk, and the ended ones that can still be listed."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+
+from vibesbox_kernel.broker import records
+from vibesbox_kernel.broker.session import Session
+
+logger = logging.getLogger(__name__)
+
+MAX_ENDED = 1000
+"""Ended sessions that the broker can still list; the rest is on disk."""
+
+
+class History:
+    """Writes the records, and forgets the oldest.
+
+    Args:
+        sessions: Every session of the broker by its id.
+        on_forgotten: Called with a session that is not listed any more.
+    """
+
+    def __init__(self, sessions: dict[str, Session], *, on_forgotten: Callable[[Session], None]) -> None:
+        self._sessions = sessions
+        self._on_forgotten = on_forgotten
+        self._ended: deque[str] = deque()
+
+    def begin(self, session: Session) -> None:
+        """Put down what a session is, and that it is not over. A full disk stops no command."""
+        try:
+            records.write_exit(session.directory, {"status": "queued" if session.queued else "running"})
+            self.note(session)
+        except OSError as error:
+            logger.warning("session=%s: its records could not be written: %s", session.session_id, error)
+
+    @staticmethod
+    def note(session: Session) -> None:
+        """Put down what has changed about a session.
+
+        Raises:
+            OSError: The disk refuses.
+        """
+        records.write_meta(session.directory, {**session.record(), "command": session.command, "tag": session.tag})
+
+    def end(self, session: Session) -> None:
+        """Put down how a session has ended, and forget the oldest that has."""
+        self._write_end(session)
+        self._ended.append(session.session_id)
+        if len(self._ended) > MAX_ENDED:
+            self._on_forgotten(self._sessions.pop(self._ended.popleft()))
+
+    @staticmethod
+    def _write_end(session: Session) -> None:
+        facts = {
+            "status": "over",
+            "reason": session.end_reason,
+            "returncode": session.returncode,
+            "exited_cursor": session.exited_cursor,
+            "ended_at": session.ended_at,
+            "end_cursor": session.spool.end,
+            "dropped_bytes": session.spool.dropped,
+            "usage": session.usage,
+            "problem": (session.problem or session.spool.problem or "")[: records.MAX_PROBLEM_CHARACTERS] or None,
+        }
+        try:
+            records.write_exit(session.directory, facts)
+        except OSError:
+            logger.exception("session=%s: its exit record could not be written", session.session_id)
