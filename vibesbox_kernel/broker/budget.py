@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -26,6 +27,8 @@ IDLE_LOOK_SECONDS = 60.0
 """How old a look at the others may get while the limit is far away: each may be far from it, and all not."""
 
 LOOKS_AT_ONCE = 100
+MAX_FILES = 256
+MIN_FILES = 8
 _FAR_SHARE = 2
 _OWN_SHARE = 64
 
@@ -55,6 +58,7 @@ class Budget:
         self._limit_bytes = limit_bytes
         self._open: dict[Spool, None] = {}
         self._ended: dict[Spool, None] = {}  # in the order of their end
+        self._files: dict[Spool, None] = {}  # those that hold a descriptor, longest first
         # A broker may forget tens of thousands of sessions: 37 bytes for each, and the rest is on disk.
         self._forgotten = bytearray()  # names of directories, each with a slash behind it, oldest first
         self._looking: Iterator[int] | None = None
@@ -69,6 +73,21 @@ class Budget:
         """
         if self._excess(wanted) > 0 and not self._make_room(wanted):
             raise OSError(errno.EDQUOT, f"All sessions together may store {_words(self._limit_bytes)}, and have")
+
+    @property
+    def free_files(self) -> int:
+        """Descriptors that spools may still take: an eighth of all, at most 256, is set aside for them."""
+        return max(0, _max_files() - len(self._files))
+
+    def take_file(self, spool: Spool) -> None:
+        """A spool is about to open its segment; the one that holds its own the longest lets go if there are many."""
+        while self._files and len(self._files) >= _max_files():
+            next(iter(self._files)).suspend()
+        self._files[spool] = None
+
+    def free_file(self, spool: Spool) -> None:
+        """A spool has let go of its segment."""
+        self._files.pop(spool, None)
 
     def memory_left(self) -> int:
         """Bytes that sessions may still keep in memory."""
@@ -176,6 +195,10 @@ class Budget:
                 yield 0
                 for path in _segments(f"{self._root}/{instance}/{session}"):
                     yield _size(path)
+
+
+def _max_files() -> int:
+    return min(MAX_FILES, max(MIN_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 8))
 
 
 def _names(directory: str) -> list[str]:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from vibesbox_kernel.broker import system
+from vibesbox_kernel.broker.killing import LAST_SECONDS, freeze
 from vibesbox_kernel.broker.loop import Loop, Timer
 from vibesbox_kernel.broker.session import Session
 from vibesbox_kernel.broker.tree import Trees
@@ -17,11 +18,9 @@ logger = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 0.002
 SLOW_SWEEP_SECONDS = 0.1
-FREEZE_SECONDS = 0.25
-"""How long one sweep may go on stopping processes; other sessions wait meanwhile."""
-
 GIVE_UP_SECONDS = 5.0
 """How long SIGKILL is repeated before what is left is reported as survivors."""
+
 
 Survivors = dict[int, str]
 OnDone = Callable[[Survivors], None]
@@ -37,31 +36,15 @@ class Ending:
     waiting: list[OnDone] = field(default_factory=list)
     give_up_at: float | None = None
     gave_up: bool = False
-    sweeps: int = 0
+    last_at: float = 0.0
+    swept: bool = False
+    stopped: set[int] = field(default_factory=set)
 
     def done(self, survivors: Survivors) -> None:
         """Tell those who wait, once."""
         waiting, self.waiting = self.waiting, []
         for on_done in waiting:
             on_done(survivors)
-
-
-def freeze(pids: list[int], *, more: Callable[[], list[int]], stop: Callable[[list[int]], None]) -> list[int]:
-    """Stop processes until no new ones appear, or for a moment; returns all that were seen.
-
-    Args:
-        pids: Those that are known.
-        more: Looks for all of them again.
-        stop: Sends them SIGSTOP.
-    """
-    seen = dict.fromkeys(pids)
-    deadline = time.monotonic() + FREEZE_SECONDS
-    fresh = pids
-    while fresh and time.monotonic() < deadline:
-        stop(fresh)
-        fresh = [pid for pid in more() if pid not in seen]
-        seen.update(dict.fromkeys(fresh))
-    return list(seen)
 
 
 class Endings:
@@ -137,20 +120,33 @@ class Endings:
     def _kill(self, ending: Ending, now: float) -> None:
         if ending.give_up_at is None:
             ending.give_up_at = now + GIVE_UP_SECONDS
-        session, members = ending.session, self._trees.members(ending.session)
-        if ending.sweeps:
-            # Something forks as fast as we kill: what is stopped does not.
-            members = freeze(
-                members, more=lambda: self._trees.members(session), stop=lambda pids: self._stop(session, pids)
-            )
+            ending.last_at = now + LAST_SECONDS
+        session = ending.session
+        if ending.swept and not self._freeze(ending):
+            ending.give_up_at = min(now + GIVE_UP_SECONDS, ending.last_at)  # as long as there is progress
+            if now < ending.last_at:
+                return
+        members = self._trees.members(session)
         self._trees.signal(session, signal.SIGKILL, members)
-        ending.sweeps += 1
+        ending.swept = True
+        ending.stopped.clear()
         if now < ending.give_up_at or not members:
             return
         ending.gave_up = True
-        survivors = {pid: system.describe(pid) for pid in members}
+        survivors = {pid: system.describe(pid) for pid in self._trees.members(session)}
         logger.warning("session=%s outlived SIGKILL: %s", session.session_id, survivors)
         ending.done(survivors)
 
-    def _stop(self, session: Session, pids: list[int]) -> None:
-        self._trees.signal(session, signal.SIGSTOP, pids)
+    def _freeze(self, ending: Ending) -> bool:
+        """Something was left by a sweep, and may fork as fast as we kill."""
+        session = ending.session
+
+        def members() -> list[int]:
+            self._trees.adopt()
+            return self._trees.members(session)
+
+        return freeze(
+            ending.stopped,
+            members=members,
+            stop=lambda pid: self._trees.signal(session, signal.SIGSTOP, [pid]),
+        )

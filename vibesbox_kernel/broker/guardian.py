@@ -18,6 +18,7 @@ import time
 from typing import TextIO
 
 from vibesbox_kernel.broker import janitor, records, system
+from vibesbox_kernel.broker.killing import kill_all
 from vibesbox_kernel.broker.loop import Loop
 from vibesbox_kernel.broker.run import Run, forget_run, new_run, read_run, write_run
 from vibesbox_kernel.broker.server import Server
@@ -27,7 +28,6 @@ logger = logging.getLogger(__name__)
 
 LOCK_NAME = "lock"
 LOCK_SECONDS = 10.0
-GIVE_UP_SECONDS = 10.0
 _IGNORED = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT)
 
 
@@ -170,19 +170,17 @@ def _clean_up(run: Run, state_directory: str) -> None:
 
 def kill_remains(state_directory: str) -> set[int]:
     """Kill whatever is left of the broker's sessions; returns what there was."""
-    killed: set[int] = set()
     theirs = {} if system.ADOPTS_ORPHANS else records.leaders_not_over(state_directory)
-    deadline = time.monotonic() + GIVE_UP_SECONDS
-    while pids := [pid for pid in system.remains(SESSION_MARKER, theirs) if system.is_alive(pid)]:
-        if time.monotonic() > deadline:
-            logger.error("left alive: %s", {pid: system.describe(pid) for pid in pids})
-            break
-        for pid in pids:
-            system.signal_pinned(pid, signal.SIGKILL, belongs=lambda pid: system.is_left(pid, SESSION_MARKER, theirs))
-        killed.update(pids)
+
+    def alive() -> list[int]:
         for _ in system.reap():
             pass
-        time.sleep(0.002)
+        return [pid for pid in system.remains(SESSION_MARKER, theirs) if system.is_alive(pid)]
+
+    def send(pid: int, number: int) -> bool:
+        return system.signal_pinned(pid, number, belongs=lambda pid: system.is_left(pid, SESSION_MARKER, theirs))
+
+    killed = kill_all(alive, send)
     for _ in system.reap():
         pass
     return killed

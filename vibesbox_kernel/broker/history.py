@@ -60,6 +60,7 @@ class History:
             "returncode": session.returncode,
             "exited_cursor": session.exited_cursor,
             "ended_at": session.ended_at,
+            "duration": session.duration,
             "end_cursor": session.spool.end,
             "dropped_bytes": session.spool.dropped,
             "usage": session.usage,

@@ -12,21 +12,17 @@ import fcntl
 import logging
 import os
 import shutil
-import signal
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from vibesbox_kernel.broker import records, system
-from vibesbox_kernel.broker.ending import freeze
+from vibesbox_kernel.broker.killing import kill_all
 from vibesbox_kernel.broker.run import Run, forget_run, read_run
 from vibesbox_kernel.broker.wire import LOG_NAME, RUN_NAME, WORKSPACE_PREFIX
 
 logger = logging.getLogger(__name__)
-
-GIVE_UP_SECONDS = 10.0
-PAUSE_SECONDS = 0.002
 
 
 def sweep_dead_runs(state_root: str) -> int:
@@ -71,29 +67,13 @@ def remove_workspaces(run_directory: str) -> None:
 
 
 def _kill_tagged(run: Run) -> int:
-    killed: set[int] = set()
-    deadline = time.monotonic() + GIVE_UP_SECONDS
-
-    def all_of_it() -> list[int]:
-        return [pid for pid in system.all_pids() if is_of_it(pid) and system.is_alive(pid)]
-
     def is_of_it(pid: int) -> bool:
         return run.has_tag(system.tag_of(pid))
 
-    def send(pids: list[int], number: int) -> None:
-        for pid in pids:
-            system.signal_pinned(pid, number, belongs=is_of_it)
+    def alive() -> list[int]:
+        return [pid for pid in system.all_pids() if is_of_it(pid) and system.is_alive(pid)]
 
-    while pids := all_of_it():
-        if time.monotonic() > deadline:
-            logger.error("left alive: %s", {pid: system.describe(pid) for pid in pids})
-            break
-        if killed:
-            pids = freeze(pids, more=all_of_it, stop=lambda some: send(some, signal.SIGSTOP))
-        send(pids, signal.SIGKILL)
-        killed.update(pids)
-        time.sleep(PAUSE_SECONDS)
-    return len(killed)
+    return len(kill_all(alive, lambda pid, number: system.signal_pinned(pid, number, belongs=is_of_it)))
 
 
 def _entries(directory: str) -> list[os.DirEntry[str]]:

@@ -68,8 +68,12 @@ def read_exit(directory: str) -> dict[str, Any] | None:
     return facts if isinstance(facts, dict) else None
 
 
-def read_verdict(path: str, *, certain: Sequence[str]) -> int | None:
-    """The exit code in a file whose last line is a code and a word; None if that word leaves it open."""
+def read_verdict(path: str, *, certain: Sequence[str] | None) -> int | None:
+    """The exit code in a file whose last line is a code and a word; None if that word leaves it open.
+
+    Args:
+        certain: The words that do not; None for any word.
+    """
     try:
         with open(path, "rb") as file:
             file.seek(0, os.SEEK_END)
@@ -77,7 +81,9 @@ def read_verdict(path: str, *, certain: Sequence[str]) -> int | None:
             code, word = file.read().splitlines()[-1].decode().split()
     except (OSError, ValueError, IndexError):
         return None
-    return int(code) & 0xFF if word in certain and code.isdigit() else None
+    if not code.isdigit() or (certain is not None and word not in certain):
+        return None
+    return int(code) & 0xFF
 
 
 def touch(path: str) -> None:

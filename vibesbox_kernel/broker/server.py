@@ -93,7 +93,7 @@ class Server:
 
     def _disown(self, session: Session) -> None:
         """Its owner is gone: it ends, or lives on by itself until somebody adopts it."""
-        session.owner = None
+        session.owner, session.attended = None, False
         if not session.durable:
             self._supervisor.end(session, reason="shut down", grace=0)
             return

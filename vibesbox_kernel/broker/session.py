@@ -56,9 +56,12 @@ class Session:
         order: How to start its leader, as long as that may still be needed.
         queued: It waits for its turn.
         message: What a prepared session is to be told when its turn comes.
-        unattended: How it is settled when nobody owns it, if it may stop itself.
+        unattended: How it is settled when nobody attends to it, if it may stop itself.
+        attended: Whoever has begun it is alive, and settles it.
         failures: How often in a row it failed.
         launched_at: When its leader was last started, by the monotonic clock.
+        began_at: When it was started for the first time, by the monotonic clock; 0 before.
+        duration: Seconds from then to its end.
         last_returncode: How its leader ended that is to be started again.
         settled: Its shell has handed over the exit status, so the leader's own end says nothing.
         stopped: The leader has stopped itself and waits to be settled or resumed.
@@ -92,11 +95,14 @@ class Session:
     queued: bool = False
     message: bytes = b""
     unattended: Unattended | None = None
+    attended: bool = True
     failures: int = 0
     restarts: int = 0
     restart_at: float | None = None
     restart_timer: Timer | None = None
     launched_at: float = 0.0
+    began_at: float = 0.0
+    duration: float | None = None
     last_returncode: int | None = None
     problem: str | None = None
     started_at: float = field(default_factory=time.time)
@@ -160,6 +166,7 @@ class Session:
             over=self.over,
             end_reason=self.end_reason,
             ended_at=self.ended_at,
+            duration=self.duration,
             leftovers=self.leftovers[:MAX_LISTED_LEFTOVERS],
             directory=self.directory,
         )

@@ -157,12 +157,15 @@ class Spool:
 
     def suspend(self) -> None:
         """Let go of the descriptor; the next write goes on in the same segment."""
-        if self._file >= 0:
-            try:
-                os.close(self._file)
-            except OSError as error:  # a network's disk may refuse as late as here
-                self.problem = _words(error)
-            self._file = -1
+        if self._file < 0:
+            return
+        try:
+            os.close(self._file)
+        except OSError as error:  # a network's disk may refuse as late as here
+            self.problem = _words(error)
+        self._file = -1
+        if self._budget is not None:
+            self._budget.free_file(self)
 
     def suspend_if_idle(self, now: float) -> bool:
         """To be called about once a second: an idle session holds no descriptor.
@@ -243,7 +246,7 @@ class Spool:
         if self._start < 0:
             return False
         try:
-            self._file = os.open(self._path(self._start), _OPEN)
+            self._file = self._open(self._start, _OPEN)
         except FileNotFoundError:
             self._recount()
             return False
@@ -251,14 +254,24 @@ class Spool:
 
     def _open_segment(self, cursor: int) -> None:
         try:
-            self._file = os.open(self._path(cursor), _OPEN | os.O_CREAT, 0o600)
+            self._file = self._open(cursor, _OPEN | os.O_CREAT)
         except FileNotFoundError:  # somebody has removed the directory
             self._recount()
             os.makedirs(self._directory, 0o700, exist_ok=True)
-            self._file = os.open(self._path(cursor), _OPEN | os.O_CREAT, 0o600)
+            self._file = self._open(cursor, _OPEN | os.O_CREAT)
         self._start, self._size = cursor, 0
         if self._budget is not None:
             self._budget.opened(self)
+
+    def _open(self, start: int, flags: int) -> int:
+        if self._budget is not None:
+            self._budget.take_file(self)
+        try:
+            return os.open(self._path(start), flags, 0o600)
+        except OSError:
+            if self._budget is not None:
+                self._budget.free_file(self)
+            raise
 
     def _finish_segment(self) -> None:
         if self._start < 0:

@@ -74,13 +74,11 @@ class Starter:
         """
         order = session.order
         assert order is not None
-        _keep_a_reserve(order.argv[0])
+        _keep_a_reserve(order.argv[0], RESERVED_DESCRIPTORS + self._budget.free_files)
         launched = self._launch(session, order)
         session.pid, session.leader_alive = launched.pid, True
         session.output, session.input, session.control = launched.output, launched.input, launched.control
-        session.launched_at = session.active_at = time.monotonic()
-        if session.restarts == 0:
-            session.started_at = time.time()
+        _note_start(session)
         if session.policy.max_restarts == 0:
             session.order = None  # it holds an environment, and is not needed again
 
@@ -99,8 +97,7 @@ class Starter:
         finally:
             os.close(control)
         session.message = b""
-        session.started_at, session.launched_at = time.time(), time.monotonic()
-        session.active_at = session.launched_at
+        _note_start(session)
 
     def _launch(self, session: Session, order: Launch) -> Launched:
         cgroup = self._make_cgroup(session)
@@ -123,13 +120,19 @@ class Starter:
             return None
 
 
-def _keep_a_reserve(program: str) -> None:
-    """Refuse to start what would take the last descriptors: looking after the others needs some.
+def _note_start(session: Session) -> None:
+    session.launched_at = session.active_at = time.monotonic()
+    if session.restarts == 0:
+        session.started_at, session.began_at = time.time(), session.launched_at
+
+
+def _keep_a_reserve(program: str, wanted: int) -> None:
+    """Refuse to start what would take the last descriptors: storing output and killing need some.
 
     Raises:
         LaunchFailedError: Too few are left.
     """
     lowest_free = os.dup(0)
     os.close(lowest_free)
-    if lowest_free > resource.getrlimit(resource.RLIMIT_NOFILE)[0] - RESERVED_DESCRIPTORS:
+    if lowest_free > resource.getrlimit(resource.RLIMIT_NOFILE)[0] - wanted:
         raise LaunchFailedError("system", program, OSError(errno.EMFILE, os.strerror(errno.EMFILE)))

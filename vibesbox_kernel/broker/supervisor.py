@@ -159,10 +159,11 @@ class Supervisor:
 
     def end(self, session: Session, *, reason: str, grace: float, on_done: OnDone | None = None) -> None:
         """End a session in two stages; see ``Endings.begin``. One without a process is over at once."""
-        if session.queued and not session.leader_alive:
+        if session.queued:
             self._queue.remove(session)
-            self._never_started(session, None)
-        elif session.restart_timer is not None:
+            self._never_started(session, None, on_done)
+            return
+        if session.restart_timer is not None:
             self._restarts.cancel(session)
             session.returncode = session.last_returncode
             self._over(session, reason=reason)
@@ -251,7 +252,7 @@ class Supervisor:
     # Starting
 
     def _wait(self, session: Session) -> None:
-        session.queued = True
+        session.queued, session.started_at = True, time.time()
         self._queue.add(session)
         self._announce("queued", session)
 
@@ -285,13 +286,16 @@ class Supervisor:
         else:
             self._announce("started", session)
 
-    def _never_started(self, session: Session, problem: str | None) -> None:
+    def _never_started(self, session: Session, problem: str | None, on_done: OnDone | None = None) -> None:
         """It leaves the queue without having run."""
-        session.problem = problem
-        if session.leader_alive:  # prepared: its shell waits, and is not needed
-            self._endings.begin(session, reason="cancelled", grace=0)
-        else:
-            self._over(session, reason="cancelled")
+        session.problem, session.queued = problem, False
+        if session.leader_alive:  # prepared: its shell waits, and is not needed; how that ends says nothing
+            session.settled = True
+            self._endings.begin(session, reason="cancelled", grace=0, on_done=on_done)
+            return
+        self._over(session, reason="cancelled")
+        if on_done is not None:
+            on_done({})
 
     def _announce(self, kind: str, session: Session) -> None:
         if kind == "started":
@@ -307,16 +311,18 @@ class Supervisor:
             session.stopped = True
             session.leftovers = self.others(session)
             self._on_event("stopped", session)
-            if session.owner is None:
+            if not session.attended:
                 self.settle_unattended(session)
 
     def settle_unattended(self, session: Session) -> None:
         """Do for a stopped leader what its owner would do, as far as that left word of it."""
-        how = session.unattended
-        code = None if how is None else records.read_verdict(how.verdict, certain=how.certain)
-        if code is not None:
-            self.settle(session, code, keep=bool(self.others(session)))
-            return
+        how, others = session.unattended, self.others(session)
+        if how is not None:
+            # With others left the leader has to stay as their keeper, and its own end will never tell.
+            code = records.read_verdict(how.verdict, certain=None if others else how.certain)
+            if code is not None:
+                self.settle(session, code, keep=bool(others))
+                return
         if how is not None:
             with contextlib.suppress(OSError):
                 records.touch(how.go)
@@ -398,7 +404,9 @@ class Supervisor:
         session.queued = session.stopped = False
         session.order = None
         session.leftovers = []
-        session.ended_at = time.time()
+        # By the monotonic clock: whoever sets the other one meanwhile makes no session longer or shorter.
+        session.duration = time.monotonic() - session.began_at if session.began_at else 0.0
+        session.ended_at = session.started_at + session.duration
         self._trees.forget(session)
         self._queue.remove(session)
         ending = ending or self._endings.over(session)

@@ -90,6 +90,7 @@ class SessionRecord(TypedDict):
     over: bool
     end_reason: str | None
     ended_at: float | None
+    duration: float | None
     leftovers: list[int]
     directory: str
 

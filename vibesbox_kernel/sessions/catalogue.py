@@ -105,6 +105,7 @@ def _session(directory: Path, instance: str, *, alive: bool, places: Places | No
 
 def _how_it_ended(end: dict[str, Any], record: SessionRecord, directory: Path, *, known: bool) -> SessionRecord:
     stored_end = SpoolReader(directory).end()
+    ended_at = end.get("ended_at") or _last_written(directory)
     facts: dict[str, Any] = {
         "over": True,
         "drained": True,
@@ -115,7 +116,8 @@ def _how_it_ended(end: dict[str, Any], record: SessionRecord, directory: Path, *
         "end_reason": end.get("reason") if known else EndReason.LOST,
         "returncode": end.get("returncode"),
         "exited_cursor": end.get("exited_cursor"),
-        "ended_at": end.get("ended_at") or _last_written(directory),
+        "ended_at": ended_at,
+        "duration": end.get("duration", max(0.0, ended_at - record["started_at"])),
         "end_cursor": max(end.get("end_cursor") or 0, stored_end),
         "dropped_bytes": end.get("dropped_bytes", record["dropped_bytes"]),
         "usage": end.get("usage", record["usage"]),

@@ -392,7 +392,8 @@ class Hub:
             outlives_us = closing and (entry.record["durable"] or instance != self.instance)
             if entry.instance == instance and not outlives_us:
                 lost: SessionRecord = {**entry.record, "over": True, "drained": True, "end_reason": EndReason.LOST}
-                lost["ended_at"], lost["leftovers"], lost["stopped"] = now, [], False
+                lost["ended_at"], lost["duration"] = now, max(0.0, now - lost["started_at"])
+                lost["leftovers"], lost["stopped"] = [], False
                 lost["queued"], lost["client"] = False, None
                 self.learn(instance, lost)
                 self._on_over(entry, now)

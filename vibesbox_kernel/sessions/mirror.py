@@ -104,7 +104,7 @@ class Entry:
             signal=status.signal if status else None,
             started_at=_aware(record["started_at"]),
             ended_at=None if ended_at is None else _aware(ended_at),
-            duration=None if ended_at is None else max(0.0, ended_at - record["started_at"]),
+            duration=record["duration"],
             cwd=record["cwd"],
             owner=record["owner"],
             owned=record["client"] is not None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from vibesbox_kernel.errors import AmbiguousReferenceError, SessionNotFoundError
+from vibesbox_kernel.errors import AmbiguousReferenceError, BrokerError, SessionNotFoundError
 from vibesbox_kernel.models import SessionInfo
 from vibesbox_kernel.sessions import validation
 from vibesbox_kernel.sessions.base import ManagerPart
@@ -100,9 +100,16 @@ class SharingSessions(ManagerPart):
         try:
             entry = self._find(ref)
         except SessionNotFoundError:
-            found = await asyncio.to_thread(all_sessions, state_root())
-            return await self.hub.attach(_choose(ref, found))
-        return entry
+            pass
+        else:
+            return entry
+        found = _choose(ref, await asyncio.to_thread(all_sessions, state_root()))
+        try:
+            return await self.hub.attach(found)
+        except BrokerError:
+            # Its broker has left between the look at the disk and the connection: now the disk says how it ended.
+            again = await asyncio.to_thread(all_sessions, state_root())
+            return await self.hub.attach(_choose(found.session_id, again))
 
 
 def _choose(ref: Ref, sessions: list[Found]) -> Found:
