@@ -23,7 +23,7 @@ LAB_FLAGS += $(if $(PORT),--ServerApp.port=$(PORT) --ServerApp.port_retries=0)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help lab tour test check bench browser clean
+.PHONY: help lab tour test soak check bench browser clean
 
 help:  ## show this list
 	@echo 'Vibesbox: every command of a notebook is a managed session.'
@@ -38,6 +38,10 @@ tour: $(VENV)/.ready-lab  ## run the tour notebook without a browser and print w
 
 test: $(VENV)/.ready-test  ## every test (ARGS='-k table' for some of them)
 	@$(BIN)/python -m pytest $(ARGS)
+
+soak: $(VENV)/.ready-test  ## the reliability tests in full, for an hour or so; their figures go to RELIABILITY.md
+	@$(BIN)/python -m pytest -m soak tests/reliability $(ARGS)
+	@$(BIN)/python -m tests.reliability.report
 
 check: $(VENV)/.ready-check  ## style, types and import contracts
 	$(BIN)/ruff check .

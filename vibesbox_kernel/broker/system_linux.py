@@ -247,7 +247,8 @@ def limit_descriptors(pid: int, descriptor_limit: int) -> None:
 
     It could not: the C library refuses to hand over descriptors above the limit.
     """
-    with contextlib.suppress(ProcessLookupError):
+    # Gone, or of another user already (sudo): it runs, and must not be taken for one that could not start.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (descriptor_limit, most))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from vibesbox_kernel.errors import AmbiguousReferenceError, BrokerError, SessionNotFoundError
 from vibesbox_kernel.models import SessionInfo
@@ -14,6 +15,9 @@ from vibesbox_kernel.sessions.mirror import Entry, Ref
 from vibesbox_kernel.sessions.places import state_root
 from vibesbox_kernel.sessions.spool_reader import SpoolReader
 from vibesbox_kernel.sessions.text_output import TextOutput
+
+ATTEMPTS = 20
+PAUSE_SECONDS = 0.05
 
 
 class SharingSessions(ManagerPart):
@@ -97,19 +101,19 @@ class SharingSessions(ManagerPart):
         return entry.info()
 
     async def _attach(self, ref: Ref) -> Entry:
-        try:
-            entry = self._find(ref)
-        except SessionNotFoundError:
-            pass
-        else:
-            return entry
-        found = _choose(ref, await asyncio.to_thread(all_sessions, state_root()))
-        try:
-            return await self.hub.attach(found)
-        except BrokerError:
-            # Its broker has left between the look at the disk and the connection: now the disk says how it ended.
-            again = await asyncio.to_thread(all_sessions, state_root())
-            return await self.hub.attach(_choose(found.session_id, again))
+        with contextlib.suppress(SessionNotFoundError):
+            return self._find(ref)
+        for attempt in range(ATTEMPTS):
+            found = _choose(ref, await asyncio.to_thread(all_sessions, state_root()))
+            ref = found.session_id
+            try:
+                return await self.hub.attach(found)
+            except BrokerError:
+                # Its broker has left between the look at the disk and the connection: the disk knows its end soon.
+                if attempt == ATTEMPTS - 1:
+                    raise
+            await asyncio.sleep(PAUSE_SECONDS)
+        raise AssertionError("the last attempt returns or raises")
 
 
 def _choose(ref: Ref, sessions: list[Found]) -> Found:
