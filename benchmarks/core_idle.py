@@ -26,6 +26,9 @@ AT_MOST_LISTING_SECONDS = 0.005
 AT_MOST_SECONDS = 60.0
 RUNS = 20
 
+IDLE_SECONDS = 3.0
+"""Before that a session is not idle: its figures are not yet taken, and its last output is just written."""
+
 IDLE = "exec sleep 600"
 KINDS: dict[str, dict[str, Any]] = {
     "fresh": {"command": IDLE},
@@ -106,8 +109,10 @@ def _cost(options: dict[str, Any], count: int) -> tuple[Cost, Cost]:
     with managed() as manager:
         manager.engine.call(_start(manager, AT_ONCE, options))  # what is there once for all is there now
         broker, client = broker_of(psutil.Process().pid), psutil.Process()
+        time.sleep(IDLE_SECONDS)
         before = _held(broker), _held(client)
         manager.engine.call(_start(manager, count, options))
+        time.sleep(IDLE_SECONDS)
         after = _held(broker), _held(client)
     of_broker, of_client = (
         ((later[0] - earlier[0]) / count, (later[1] - earlier[1]) / count)

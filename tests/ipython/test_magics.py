@@ -7,6 +7,7 @@ import signal
 import threading
 
 import pytest
+from IPython.core.completer import provisionalcompleter
 from IPython.core.error import UsageError
 
 from tests.kernel.driver import is_alive, wait_gone
@@ -108,6 +109,55 @@ def test_a_background_session_returns_at_once_and_says_how_to_reach_it(shell, bl
     assert "out\n" in shell.ok("%tail job")
     assert "killed" in shell.ok("%kill job")
     blocking_lifeline.released()
+
+
+def test_a_session_that_waits_for_its_turn_says_so_and_runs_when_it_comes(shell):
+    """Ours: what it waits for is said with it."""
+    shell.ok("%session --bg --name gate read line; exit $line")
+    said = shell.ok("%session --bg --name next --after gate echo it runs")
+    assert "waits for gate (pid " in said
+    assert "next (pid " in said
+    assert "is queued; %tail next" in said
+    assert "queued" in shell.ok("%ps")
+    shell.ok("%send gate 0")
+    shell.ok("%wait next")
+    assert shell.ok("%tail next") == "it runs\n"
+
+
+def test_a_session_that_follows_a_failure_raises_and_says_why(shell):
+    """Ours: in the foreground nobody waits for what will never be."""
+    shell.ok("%session --bg --name gate sleep 0.3; exit 3")
+    shell.fails("%session --name next --after gate echo it runs")
+    assert "not started: gate (pid " in shell.out
+    assert "did not succeed: exited (exit 3)" in shell.out
+    assert "\nit runs" not in shell.out
+
+
+def test_sharing_magics_say_what_they_did_and_give_values(shell):
+    """Ours: the same words as in a cell of the kernel, and objects for Python code."""
+    shell.ok("%session --bg --name job sleep 600")
+    assert shell.ok("%durable job").endswith(": outlives this program now\n")
+    assert shell.ok("(kept,) = %durable --off job") == ""
+    assert shell.ok("print(kept.durable)") == "False\n"
+    assert shell.ok("renamed = %rename job work") == ""
+    assert shell.ok("print(renamed.name)") == "work\n"
+    assert shell.ok("%parallel 2 -g gpu") == "sessions of the group gpu: at most 2 at a time\n"
+    assert shell.ok("%kill work").startswith("work (pid ")
+
+
+def test_the_tab_key_knows_options_values_and_sessions(shell):
+    """Ours: the same as in the kernel."""
+    shell.ok("%session --bg --name job-of-mine sleep 600")
+    for line, wanted in [
+        ("%session --dura", "--durable"),
+        ("%%session --on-full dr", "drop_oldest"),
+        ("%tail job-of", "job-of-mine"),
+        ("%session --after job-of", "job-of-mine"),
+        ("%vibesbox doc", "doctor"),
+    ]:
+        with provisionalcompleter():
+            assert wanted in [one.text for one in shell.ip.Completer.completions(line, len(line))]
+    shell.ok("%kill job-of-mine")
 
 
 def test_ps_gives_a_list_when_its_value_is_used_and_shows_nothing(shell):

@@ -289,3 +289,22 @@ def test_no_session_outlives_the_kernel(new_notebook, blocking_lifeline, way):
     else:
         os.kill(notebook.pid, signal.Signals[way])
     blocking_lifeline.released()
+
+
+def test_a_durable_session_is_found_again_by_the_restarted_kernel(
+    new_notebook: Kernels, blocking_lifeline: BlockingLifeline
+) -> None:
+    """Ours: restarted by force, with its whole output and its exit status."""
+    notebook = new_notebook()
+    script = f"exec 9>{blocking_lifeline.path}; echo begun; echo up >&9; read line; exit $line"
+    notebook.run(f"%session --bg --durable --name job {script}", timeout=START_SECONDS)
+    blocking_lifeline.held()
+    notebook.manager.restart_kernel(now=True)
+    notebook.client.wait_for_ready(timeout=START_SECONDS)
+    notebook.run("%load_ext vibesbox", timeout=START_SECONDS)
+    (shown,) = notebook.run("%ps", timeout=START_SECONDS).of_kind("display_data")
+    assert "running, durable" in shown["data"]["text/plain"]
+    assert notebook.run("%tail job").text == "begun\n"
+    notebook.run("%send job 7")
+    assert "exited (exit 7)" in notebook.run("%wait job", timeout=START_SECONDS).text
+    blocking_lifeline.released()

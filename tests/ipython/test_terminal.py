@@ -149,6 +149,32 @@ def test_no_session_outlives_the_terminal(terminal, blocking_lifeline: BlockingL
     blocking_lifeline.released()
 
 
+@pytest.mark.parametrize("way", ["exit", "SIGKILL"])
+def test_a_durable_session_outlives_the_terminal_and_another_adopts_it(
+    terminal, blocking_lifeline: BlockingLifeline, way
+):
+    """Ours: with its output, its input and its exit status."""
+    script = f"exec 9>{blocking_lifeline.path}; echo x >&9; echo begun; read line; exit $line"
+    terminal.run(f"%session --bg --durable --name job {script}")
+    blocking_lifeline.held()
+    if way == "exit":
+        terminal.child.sendline("exit")
+        terminal.child.expect(pexpect.EOF)
+    else:
+        terminal.child.kill(signal.SIGKILL)
+        terminal.child.wait()
+    other = Terminal()
+    try:
+        assert "running, durable" in other.run("%ps -a")
+        assert "is ours now" in other.run("%adopt job")
+        assert other.run("%tail job").strip() == "begun"
+        other.run("%send job 7")
+        assert "exited (exit 7)" in other.run("%wait job")
+    finally:
+        other.child.close(force=True)
+    blocking_lifeline.released()
+
+
 def test_a_forked_childs_end_is_not_the_sessions_end(isolation):
     """Ours: only the process that loaded the extension ends its sessions."""
     script = isolation / "fork.ipy"

@@ -148,10 +148,10 @@ def install_spec(prefix: Path) -> Path:
 
 
 @contextmanager
-def running_kernel(data_directory: Path, **options: Any) -> Iterator[Driver]:
-    """A kernel that runs until the block ends."""
+def running_kernel(data_directory: Path, *, connection_file: str = "", **options: Any) -> Iterator[Driver]:
+    """A kernel that runs until the block ends; with another's connection file it is that one's successor."""
     specs = KernelSpecManager(kernel_dirs=[str(data_directory / "kernels")], ensure_native_kernel=False)
-    manager = KernelManager(kernel_name=install.NAME, kernel_spec_manager=specs)
+    manager = KernelManager(kernel_name=install.NAME, kernel_spec_manager=specs, connection_file=connection_file)
     manager.start_kernel(**options)
     client = manager.blocking_client()
     client.start_channels()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
 from tests.kernel.driver import Driver, Result
@@ -21,7 +24,14 @@ def test_the_reply_says_in_its_metadata_what_the_session_was(kernel: Driver) -> 
     assert facts["pid"] > 0
     assert len(facts["session_id"]) == 36
     assert facts["duration"] >= 0
+    assert {"cpu", "peak_rss"} <= facts.keys()
     assert facts["status"] == "error"
+
+
+def test_the_reply_of_a_cell_that_took_its_time_says_what_it_used(kernel: Driver) -> None:
+    facts = kernel.run("x=$(head -c 30000000 /dev/zero | tr '\\0' x); sleep 0.3; unset x", timeout=20).metadata
+    assert facts["cpu"] > 0
+    assert facts["peak_rss"] > 30_000_000
 
 
 def test_a_failing_cell_is_an_error_reply_with_its_exit_status(kernel: Driver) -> None:
@@ -117,6 +127,39 @@ def test_a_job_in_the_background_does_not_hold_the_cell_and_shows_in_the_table(k
 def test_a_session_over_its_time_is_an_error_that_says_so(kernel: Driver) -> None:
     result = kernel.run("%%session --timeout 0.2\nsleep 60")
     assert result.content["ename"] == "TimedOut"
+
+
+def test_a_session_over_its_memory_is_an_error_that_says_so(kernel: Driver) -> None:
+    result = kernel.run("%%session --mem 30M\nx=$(head -c 60000000 /dev/zero | tr '\\0' x); sleep 60", timeout=20)
+    assert result.content["ename"] == "MemoryLimit"
+    assert "memory limit ended it" in result.content["evalue"]
+
+
+def test_a_cell_that_follows_a_failure_is_an_error_that_says_why(kernel: Driver, new_gate: Path) -> None:
+    kernel.run(f"%%session --bg --name before\nread word <{new_gate}; exit 3")
+    request = kernel.start("%%session --name after --after before\necho ran")
+    kernel.wait_text(request, "waits for before (pid ")
+    new_gate.write_text("go\n")
+    result = kernel.finish(request)
+    assert (result.status, result.content["ename"]) == ("error", "NotStarted")
+    assert "did not succeed: exited (exit 3)" in result.content["evalue"]
+    assert "\nran\n" not in result.text
+
+
+def test_an_interrupt_takes_a_queued_cell_from_the_queue(kernel: Driver) -> None:
+    kernel.run("%%session --bg --name long\nsleep 600")
+    request = kernel.start("%%session --name never --after long\necho ran")
+    kernel.wait_text(request, "waits for long (pid ")
+    kernel.manager.interrupt_kernel()
+    result = kernel.finish(request)
+    assert (result.content["ename"], result.content["evalue"]) == ("Interrupted", "interrupted before it was started")
+    assert kernel.run("%kill long").status == "ok"
+
+
+@pytest.fixture
+def new_gate(isolation: Path) -> Path:
+    os.mkfifo(isolation / "gate")
+    return isolation / "gate"
 
 
 def test_a_shell_that_is_killed_is_an_error_that_names_the_signal(kernel: Driver) -> None:

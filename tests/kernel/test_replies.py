@@ -13,7 +13,7 @@ from vibesbox_kernel.models import EndReason, ExitStatus
 
 
 def outcome(**facts: Any) -> Any:
-    usual = {"exit_status": None, "end_reason": None, "interrupted": False, "syntax_error": False}
+    usual = {"exit_status": None, "end_reason": None, "interrupted": False, "syntax_error": False, "not_started": None}
     return cast("Any", SimpleNamespace(**(usual | facts)))
 
 
@@ -58,11 +58,23 @@ def test_a_failure_has_a_name_and_one_line(facts: dict[str, Any], name: str, val
     assert failure_of_outcome(outcome(**facts)) == Failure(name, value)
 
 
+def test_a_cell_that_was_never_started_says_why_and_has_no_status() -> None:
+    never = {"end_reason": EndReason.CANCELLED, "not_started": "build did not succeed"}
+    assert failure_of_outcome(outcome(**never)) == Failure("NotStarted", "not started: build did not succeed")
+    interrupted = failure_of_outcome(outcome(**never, interrupted=True))
+    assert interrupted == Failure("Interrupted", "interrupted before it was started")
+
+
 def test_a_lost_session_is_a_failure_without_an_invented_status() -> None:
     failure = failure_of_outcome(outcome(end_reason=EndReason.LOST))
     assert failure is not None
     assert failure.name == "Lost"
-    assert facts_of(outcome(end_reason=EndReason.LOST, pid=7, session_id="s", duration=1.0))["exit_code"] is None
+    assert (
+        facts_of(outcome(end_reason=EndReason.LOST, pid=7, session_id="s", duration=1.0, cpu=None, peak_rss=None))[
+            "exit_code"
+        ]
+        is None
+    )
 
 
 def test_our_errors_keep_their_names_and_others_are_called_bugs() -> None:

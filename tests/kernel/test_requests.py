@@ -44,6 +44,9 @@ def test_the_kernel_says_truthfully_what_it_is(kernel: Driver) -> None:
         ("%vibe", "%vibesbox"),
         ("%%sess", "%%session"),
         ("%ps --js", "--json"),
+        ("%%session --dur", "--durable"),
+        ("%%session --on-full ", "block"),
+        ("%%session --bg --leftovers ki", "kill"),
         ("ls; mkdi", "mkdir"),
         ("x=1 && mkdi", "mkdir"),
         ("ls /usr/loca", "/usr/local/"),
@@ -59,7 +62,8 @@ def test_completion_knows_magics_options_commands_and_files(kernel: Driver, code
 
 def test_completion_knows_sessions_by_name(kernel: Driver) -> None:
     kernel.run("%%session --name known-by-name\ntrue")
-    assert "known-by-name" in kernel.ask(kernel.client.complete("%tail known"))["matches"]
+    for line in ("%tail known", "%durable known", "%adopt known", "%%session --bg --after known"):
+        assert "known-by-name" in kernel.ask(kernel.client.complete(line))["matches"]
 
 
 def test_completion_looks_from_the_shells_directory(kernel: Driver) -> None:
@@ -76,6 +80,7 @@ def test_questions_about_code_are_no_sessions(kernel: Driver) -> None:
 @pytest.mark.usefixtures("busy")
 def test_completion_and_kernel_info_are_answered_while_a_cell_runs(kernel: Driver) -> None:
     assert "%kill" in kernel.ask(kernel.client.complete("%ki"))["matches"]
+    assert "doctor" in kernel.ask(kernel.client.complete("%vibesbox do"))["matches"]
     assert kernel.ask(kernel.client.kernel_info())["implementation"] == "vibesbox"
     assert kernel.ask(kernel.client.is_complete("if true"))["status"] == "incomplete"
 

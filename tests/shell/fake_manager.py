@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from vibesbox_kernel.errors import SessionEndedError, SessionNotFoundError, SessionTimeoutError
+from vibesbox_kernel.errors import SessionEndedError, SessionNotFoundError, SessionOwnedError, SessionTimeoutError
 from vibesbox_kernel.models import EndReason, OutputChunk, SessionInfo, SessionStatus
 
 BEGIN = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -70,9 +70,17 @@ class FakeManager:
 
     def __init__(self) -> None:
         self.all: dict[str, FakeSession] = {}
+        self.elsewhere: dict[str, FakeSession] = {}
+        self.attached: set[str] = set()
         self.bytes_read = 0
         self.calls: list[tuple[str, str, Any]] = []
         self.on_terminate: Callable[[FakeSession], None] = self._kill
+
+    def add_elsewhere(self, command: str = "make", **facts: Any) -> FakeSession:
+        """A session of another program's."""
+        session = self.add(command, **{"instance": "kernel-3f2a-77", "owner": "Python notebook", **facts})
+        self.elsewhere[session.info.session_id] = self.all.pop(session.info.session_id)
+        return session
 
     def add(self, command: str = "make", *, pid: int = 100, **facts: Any) -> FakeSession:
         values: dict[str, Any] = {
@@ -103,10 +111,35 @@ class FakeManager:
     # What the shell floor calls
 
     def info(self, ref: int | str) -> SessionInfo:
-        return self._find(ref).info
+        found = self._find(ref, elsewhere=True)
+        return found.info if found.info.session_id in self.attached else self._find(ref).info
 
-    def list_sessions(self) -> list[SessionInfo]:
-        return [session.info for session in self.all.values()]
+    def list_sessions(self, everywhere: bool = False) -> list[SessionInfo]:
+        elsewhere = self.elsewhere.values() if everywhere else ()
+        return [session.info for session in (*self.all.values(), *elsewhere)]
+
+    def is_ours(self, ref: int | str) -> bool:
+        return any(ref in (session.info.session_id, session.info.name) for session in self.all.values())
+
+    async def attach_session(self, ref: int | str) -> SessionInfo:
+        found = self._find(ref, elsewhere=True)
+        self.attached.add(found.info.session_id)
+        return found.info
+
+    async def adopt_session(self, ref: int | str) -> SessionInfo:
+        session = self._find(ref, elsewhere=True)
+        self._check_owner(session)
+        self.all[session.info.session_id] = self.elsewhere.pop(session.info.session_id)
+        return session.info
+
+    async def make_durable(self, ref: int | str, durable: bool = True) -> SessionInfo:
+        return self._change(ref, durable=durable)
+
+    async def rename_session(self, ref: int | str, name: str | None) -> SessionInfo:
+        return self._change(ref, name=name)
+
+    async def set_parallel(self, group: str | None, limit: int | None) -> None:
+        self.calls.append(("parallel", str(group), limit))
 
     def output_end(self, ref: int | str) -> int:
         return len(self._find(ref).output)
@@ -131,9 +164,10 @@ class FakeManager:
         )
 
     async def terminate_session(self, ref: int | str, force: bool = False) -> bool:
-        session = self._find(ref)
+        session = self._find(ref, elsewhere=True)
+        self._check_owner(session)
         self.calls.append(("terminate", session.info.session_id, force))
-        if not session.info.is_running:
+        if session.info.ended_at is not None:
             return False
         await asyncio.sleep(0)
         self.on_terminate(session)
@@ -154,8 +188,22 @@ class FakeManager:
             raise SessionTimeoutError(ref, timeout or 0)
         return session.info
 
-    def _find(self, ref: int | str) -> FakeSession:
-        for session in self.all.values():
+    def _check_owner(self, session: FakeSession) -> None:
+        info = session.info
+        if info.session_id in self.elsewhere and info.owned:
+            raise SessionOwnedError(info.name or info.pid, info.owner)
+
+    def _change(self, ref: int | str, **facts: Any) -> SessionInfo:
+        session = self._find(ref, elsewhere=True)
+        self._check_owner(session)
+        if session.info.ended_at is not None:
+            raise SessionEndedError(ref, "is over")
+        session.info = session.info.model_copy(update=facts)
+        return session.info
+
+    def _find(self, ref: int | str, *, elsewhere: bool = False) -> FakeSession:
+        known = [*self.all.values(), *self.elsewhere.values()] if elsewhere else list(self.all.values())
+        for session in known:
             if str(ref) in (session.info.session_id, session.info.name, str(session.info.pid)):
                 return session
         raise SessionNotFoundError(ref, [str(one.info.pid) for one in self.all.values()])

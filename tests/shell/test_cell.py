@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from vibesbox_kernel.errors import MagicError
 from vibesbox_kernel.shell.cell import Cell, parse_cell
-from vibesbox_kernel.shell.magic_args import PsArgs, SessionOptions, TailArgs
+from vibesbox_kernel.shell.magic_args import CellOptions, PsArgs, TailArgs
 
 
 def test_a_cell_without_magics_is_all_script():
@@ -27,7 +27,7 @@ def test_magics_at_the_head_then_the_script_with_its_line():
 
 def test_session_options_stand_before_the_script():
     cell = parse_cell("# a server\n%%session --bg --name web\npython3 -m http.server\n")
-    assert cell.options == SessionOptions(background=True, name="web")
+    assert cell.options == CellOptions(background=True, name="web")
     assert cell.magics == ()
     assert cell.script == "python3 -m http.server\n"
     assert cell.script_line == 3
@@ -41,8 +41,8 @@ def test_what_follows_the_session_line_is_script_even_if_it_looks_like_a_magic()
 
 def test_a_one_line_session_is_a_magic_with_a_command():
     cell = parse_cell("%session --bg make  -j2\necho done")
-    assert cell.magics[0].args == SessionOptions(background=True, command="make  -j2")
-    assert cell.options == SessionOptions()
+    assert cell.magics[0].args == CellOptions(background=True, command="make  -j2")
+    assert cell.options == CellOptions()
     assert cell.script == "echo done"
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vibesbox_kernel.shell.human import format_bytes, format_duration, parse_duration
+from vibesbox_kernel.shell.human import format_bytes, format_duration, parse_bytes, parse_duration
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,38 @@ from vibesbox_kernel.shell.human import format_bytes, format_duration, parse_dur
 )
 def test_a_size_has_few_digits(count, text):
     assert format_bytes(count) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        *[
+            ("1000000", 10**6),
+            ("1", 1),
+            ("10B", 10),
+            ("512M", 512 << 20),
+            ("512MiB", 512 << 20),
+            ("512MB", 512 * 10**6),
+        ],
+        *[
+            ("2G", 2 << 30),
+            ("2g", 2 << 30),
+            ("1.5GiB", 3 << 29),
+            ("800kB", 800_000),
+            ("800k", 800 << 10),
+            ("1T", 1 << 40),
+        ],
+    ],
+)
+def test_a_size_can_be_written_in_several_ways(text, count):
+    """Ours: a letter alone is a power of 1024, as systemd and Docker have it."""
+    assert parse_bytes(text) == count
+
+
+@pytest.mark.parametrize("text", ["", "M", "1 M", "-1", "1iB", "i", "1X", "1MM", "1,5G", "inf", "1e9", ".5G", "9" * 16])
+def test_anything_else_is_no_size(text):
+    with pytest.raises(ValueError, match="is not a size"):
+        parse_bytes(text)
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vibesbox_kernel.errors import MagicError
-from vibesbox_kernel.models import IoMode
+from vibesbox_kernel.models import IoMode, OnFull, OnLeftovers
 from vibesbox_kernel.shell.magic_args import (
+    AdoptArgs,
+    CellOptions,
+    DurableArgs,
     InfoArgs,
     KillArgs,
+    ParallelArgs,
     PsArgs,
+    RenameArgs,
     SendArgs,
-    SessionOptions,
     TailArgs,
     VibesboxArgs,
     WaitArgs,
@@ -55,16 +59,32 @@ from vibesbox_kernel.shell.words import iterate_words
         ("%info web", InfoArgs("web")),
         ("%vibesbox", VibesboxArgs()),
         ("%vibesbox version", VibesboxArgs("version")),
-        ("%%session", SessionOptions()),
-        ("%%session --bg --name=web --timeout 2m", SessionOptions(background=True, name="web", timeout=120.0)),
-        ("%%session --io pipe --cwd '~/a b'", SessionOptions(io=IoMode.PIPE, cwd="~/a b")),
-        ("%%session --env A=1 --env 'B=x y' --env C=", SessionOptions(env={"A": "1", "B": "x y", "C": ""})),
-        ("%%session --shell /bin/dash", SessionOptions(shell="/bin/dash")),
-        ("%session make -j2", SessionOptions(command="make -j2")),
-        ("%session --bg --name b make --bg", SessionOptions(background=True, name="b", command="make --bg")),
-        ("%session echo \"it's\"  'a  b", SessionOptions(command="echo \"it's\"  'a  b")),
-        ("%session -- -x", SessionOptions(command="-x")),
-        ("%session --env A='x y' echo $A", SessionOptions(env={"A": "x y"}, command="echo $A")),
+        ("%vibesbox doctor", VibesboxArgs("doctor")),
+        ("%%session", CellOptions()),
+        ("%%session --bg --name=web --timeout 2m", CellOptions(background=True, name="web", timeout=120.0)),
+        ("%%session --io pipe --cwd '~/a b'", CellOptions(io=IoMode.PIPE, cwd="~/a b")),
+        ("%%session --env A=1 --env 'B=x y' --env C=", CellOptions(env={"A": "1", "B": "x y", "C": ""})),
+        ("%%session --shell /bin/dash", CellOptions(shell="/bin/dash")),
+        ("%%session --durable --nice 5", CellOptions(durable=True, nice=5)),
+        ("%%session --mem 1.5GiB --cpu 1.5", CellOptions(max_memory_bytes=3 << 29, max_cpu_seconds=2)),
+        ("%%session --mem 512M --output 1MB", CellOptions(max_memory_bytes=512 << 20, max_output_bytes=1_000_000)),
+        ("%%session --idle-timeout 5m --group gpu", CellOptions(idle_timeout=300.0, group="gpu")),
+        ("%%session --after a --after 7 --after a", CellOptions(after=("a", "7"))),
+        (
+            "%%session --leftovers kill --on-full block",
+            CellOptions(on_leftovers=OnLeftovers.KILL, on_full=OnFull.BLOCK),
+        ),
+        ("%durable web 42", DurableArgs(("web", "42"))),
+        ("%durable --off web web", DurableArgs(("web",), off=True)),
+        ("%rename web site", RenameArgs("web", "site")),
+        ("%adopt train", AdoptArgs(("train",))),
+        ("%parallel 2 -g gpu", ParallelArgs(2, "gpu")),
+        ("%parallel 0", ParallelArgs(None)),
+        ("%session make -j2", CellOptions(command="make -j2")),
+        ("%session --bg --name b make --bg", CellOptions(background=True, name="b", command="make --bg")),
+        ("%session echo \"it's\"  'a  b", CellOptions(command="echo \"it's\"  'a  b")),
+        ("%session -- -x", CellOptions(command="-x")),
+        ("%session --env A='x y' echo $A", CellOptions(env={"A": "x y"}, command="echo $A")),
     ],
 )
 def test_a_magic_line_is_understood(line, args):
@@ -111,9 +131,25 @@ def test_a_magic_line_is_understood(line, args):
         ("%%session --io ptty", "did you mean pty?"),
         ("%%session --env 1A=x", "is not NAME=VALUE"),
         ("%%session --name ''", "--name"),
-        ("%%session --durable", "has no option --durable"),
+        ("%%session --duarble", "did you mean --durable?"),
+        ("%%session --memory 2G", "did you mean --mem?"),
+        ("%%session --mem 2X", "'2X' is not a size"),
+        ("%%session --mem 0", "at least 1 byte"),
+        ("%%session --cpu 0", "more than 0 s"),
+        ("%%session --nice 20", "'20' is not 0 to 19"),
+        ("%%session --nice -5", "'-5' is not 0 to 19"),
+        ("%%session --leftovers kil", "did you mean kill?"),
+        ("%%session --on-full blok", "did you mean block?"),
+        ("%%session --after ''", "--after"),
+        ("%durable", "required: REF"),
+        ("%rename web", "required: NAME"),
+        ("%adopt", "required: REF"),
+        ("%parallel", "required: N"),
+        ("%parallel gpu 2", "'gpu' is not how many"),
+        ("%parallel -1", "-1"),
         ("%%session make", "'make' is one argument too many"),
-        ("%vibesbox doctor", "no sub-command 'doctor'"),
+        ("%vibesbox surgeon", "no sub-command 'surgeon'; there is: version, doctor"),
+        ("%vibesbox docter", "did you mean doctor?"),
         ("%vibesbox versoin", "did you mean version?"),
     ],
 )
@@ -130,7 +166,7 @@ def test_help_can_be_asked_for(line):
 
 
 def test_a_session_command_may_hold_a_question_mark_and_an_h():
-    assert parse_magic("%session ls -h a?").args == SessionOptions(command="ls -h a?")
+    assert parse_magic("%session ls -h a?").args == CellOptions(command="ls -h a?")
 
 
 @pytest.mark.parametrize("name", MAGICS)
@@ -144,12 +180,17 @@ def test_help_names_every_option(name):
 
 def test_ipython_hands_over_name_and_rest():
     assert parse_call("kill", "web -9").args == KillArgs(refs=("web",), force=True)
-    assert parse_call("session", "--bg", cell=True).args == SessionOptions(background=True)
+    assert parse_call("session", "--bg", cell=True).args == CellOptions(background=True)
+
+
+def test_only_the_limits_that_were_given_are_handed_on():
+    assert CellOptions(durable=True, name="n").limits == {}
+    assert CellOptions(nice=0, timeout=2.0, after=("a",)).limits == {"nice": 0, "timeout": 2.0, "after": ("a",)}
 
 
 def test_what_was_parsed_can_not_be_changed():
     options = parse_magic("%%session --env A=1").args
-    assert isinstance(options, SessionOptions)
+    assert isinstance(options, CellOptions)
     with pytest.raises(TypeError):
         options.env["A"] = "2"  # type: ignore[index]
     with pytest.raises(AttributeError):

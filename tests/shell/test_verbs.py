@@ -11,7 +11,7 @@ import pytest
 
 from tests.shell.fake_manager import FakeManager
 from vibesbox_kernel.errors import MagicError, SessionNotFoundError, SurvivorsError
-from vibesbox_kernel.models import EndReason
+from vibesbox_kernel.models import EndReason, OnFull, OnLeftovers, SessionPolicy, SessionStatus
 from vibesbox_kernel.sessions import SessionManager
 from vibesbox_kernel.shell.magics import parse_magic
 from vibesbox_kernel.shell.output_verbs import follow_output
@@ -237,3 +237,126 @@ async def test_help_and_the_overview_need_no_session(manager):
 async def test_a_session_command_is_the_front_door_s_to_run(manager):
     with pytest.raises(MagicError):
         await do(manager, "%session make")
+
+
+async def test_ps_of_everything_says_where_each_session_is_from(manager):
+    manager.add(name="mine", pid=1)
+    manager.add_elsewhere(name="theirs", pid=2)
+    manager.add_elsewhere(name="left", pid=3, owned=False, durable=True)
+    assert "theirs" not in (await do(manager, "%ps")).text
+    heading, *lines = (await do(manager, "%ps -a")).text.splitlines()
+    assert heading.split()[-2:] == ["from", "command"]
+    assert [line.split("  ")[0] for line in lines] == ["mine", "theirs", "left"]
+    assert " here  " in lines[0]
+    assert "Python notebook 3f2a  " in lines[1]
+    assert "running, durable" in lines[2]
+    assert "Python notebook 3f2a, gone  " in lines[2]
+    assert "from" not in (await do(manager, "%ps")).text
+
+
+async def test_looking_at_another_programs_session_follows_it(manager):
+    theirs = manager.add_elsewhere(name="theirs", pid=2)
+    manager.write(theirs, b"1\n2\n")
+    assert "Python notebook 3f2a" in (await do(manager, "%info theirs")).text
+    assert manager.attached == {theirs.info.session_id}
+
+
+@pytest.mark.parametrize("line", ["%kill theirs", "%durable theirs", "%adopt theirs"])
+async def test_what_a_living_program_owns_is_left_alone_and_named_with_its_owner(manager, line):
+    theirs = manager.add_elsewhere(name="theirs", pid=2)
+    result = await do(manager, line)
+    assert result.failed
+    assert result.text.startswith("theirs (pid 2): belongs to Python notebook, which is alive")
+    assert theirs.info.is_running
+    assert not theirs.info.durable
+
+
+async def test_kill_of_all_leaves_other_programs_alone_and_takes_what_is_queued(manager):
+    manager.add(name="queued", pid=None, status=SessionStatus.QUEUED)
+    theirs = manager.add_elsewhere(name="theirs", pid=2, owned=False)
+    await do(manager, "%info theirs")
+    manager.on_terminate = lambda session: manager.end(session, EndReason.CANCELLED, problem=None)
+    assert (await do(manager, "%kill --all")).text == "queued (not started yet): cancelled before it could start\n"
+    assert theirs.info.is_running
+
+
+async def test_durable_rename_adopt_and_parallel_say_what_they_did(manager):
+    manager.add(name="web", pid=1)
+    manager.add_elsewhere(name="left", pid=3, owned=False, durable=True)
+    assert (await do(manager, "%durable web")).text == "web (pid 1): outlives this program now\n"
+    assert manager.info("web").durable
+    assert (await do(manager, "%durable web --off")).text == "web (pid 1): ends with this program now\n"
+    assert (await do(manager, "%rename web site")).text == "web (pid 1) is called site now\n"
+    assert manager.info("site").pid == 1
+    assert (await do(manager, "%adopt left")).text == "left (pid 3): is ours now\n"
+    assert (await do(manager, "%adopt left")).text == "left (pid 3): is ours already\n"
+    assert (await do(manager, "%parallel 2 -g gpu")).text == "sessions of the group gpu: at most 2 at a time\n"
+    assert (await do(manager, "%parallel 0")).text == "sessions: any number at a time\n"
+    assert [call for call in manager.calls if call[0] == "parallel"] == [
+        ("parallel", "gpu", 2),
+        ("parallel", "None", None),
+    ]
+
+
+async def test_what_is_over_can_not_be_made_durable_and_says_how_it_ended(manager):
+    manager.end(manager.add(name="web", pid=1), exit_code=3)
+    result = await do(manager, "%durable web")
+    assert (result.text, result.failed) == ("web (pid 1): is over already: exited (exit 3)\n", True)
+
+
+async def test_info_says_what_was_asked_for_and_what_was_used(manager):
+    policy = SessionPolicy(
+        timeout=90.0,
+        idle_timeout=5.0,
+        nice=7,
+        max_cpu_seconds=60,
+        max_memory_bytes=2 << 30,
+        max_output_bytes=1_000_000,
+        on_full=OnFull.BLOCK,
+        on_leftovers=OnLeftovers.KILL,
+        max_restarts=3,
+        group="gpu",
+        after=("0123456789",),
+    )
+    manager.add(
+        name="web",
+        pid=1,
+        policy=policy,
+        durable=True,
+        owned=False,
+        cpu=61.0,
+        rss=1_500_000,
+        peak_rss=9_000_000,
+        processes=4,
+        read_bytes=1000,
+        written_bytes=2_000_000,
+        problem="the disk is full",
+        restarts=2,
+        instance="kernel-7",
+    )
+    text = (await do(manager, "%info web")).text
+    facts = dict(line.split("  ", 1) for line in text.splitlines() if "  " in line)
+    assert {name: value.strip() for name, value in facts.items()} | {
+        "status": "running, durable",
+        "problem": "the disk is full",
+        "restarted": "2 times so far",
+        "CPU": "1m 01s",
+        "memory": "1.5 MB now, 9.0 MB at most",
+        "processes": "4",
+        "storage": "1.0 kB read, 2.0 MB written",
+        "owner": "nobody since test is gone; %adopt takes it over",
+        "program": "kernel-7",
+        "from": "here",
+        "durable": "yes: it outlives the program that owns it",
+        "time limit": "1m 30s",
+        "idle limit": "5.0 s",
+        "nice": "7",
+        "CPU limit": "1m 00s for each process",
+        "memory limit": "2.1 GB for the whole tree",
+        "output limit": "1.0 MB",
+        "when full": "it waits until output is discarded",
+        "leftovers": "are killed",
+        "restarts": "up to 3 in a row after failures",
+        "group": "gpu",
+        "after": "01234567",
+    } == {name: value.strip() for name, value in facts.items()}

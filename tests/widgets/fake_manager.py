@@ -58,12 +58,16 @@ class FakeManager:
         self.refusal: Exception | None = None
         self.may_end = asyncio.Event()
         self.may_end.set()
+        self.others: set[str] = set()
         self._sessions: dict[str, SessionInfo] = {}
         self._listeners: list[asyncio.Queue[SessionEvent]] = []
         self._next_pid = 1001
 
     def list_sessions(self) -> list[SessionInfo]:
         return list(self._sessions.values())
+
+    def is_ours(self, session_id: str) -> bool:
+        return session_id not in self.others
 
     def info(self, ref: object) -> SessionInfo:
         for one in reversed(self._sessions.values()):

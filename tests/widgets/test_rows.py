@@ -71,13 +71,18 @@ def test_nothing_hidden_needs_no_notice() -> None:
         (running(1), "running", "running", ""),
         (running(1, exit_code=0), "running", "running", "0"),
         (running(1, waiting_for_input=True), "waiting", "waits for input", ""),
-        (running(1, status=SessionStatus.QUEUED, pid=None), "waiting", "queued", ""),
+        (running(1, restart_at=NOON + timedelta(seconds=64)), "waiting", "restarts in 4 s", ""),
+        (running(1, durable=True), "running", "running, durable", ""),
+        (running(1, status=SessionStatus.QUEUED, pid=None), "queued", "queued", ""),
+        (running(1, status=SessionStatus.QUEUED, durable=True), "queued", "queued, durable", ""),
         (ended(1), "succeeded", "exited", "0"),
         (ended(1, exit_code=3), "failed", "exited", "3"),
         (ended(1, EndReason.SIGNALLED, exit_code=None, signal=11), "failed", "signalled", "SIGSEGV"),
         (ended(1, EndReason.TERMINATED, exit_code=None, signal=2), "ended", "killed", "SIGINT"),
         (ended(1, EndReason.KILLED, exit_code=None, signal=9), "ended", "killed", "SIGKILL"),
-        (ended(1, EndReason.TIMED_OUT, exit_code=None, signal=9), "ended", "timed out", "SIGKILL"),
+        (ended(1, EndReason.TIMED_OUT, exit_code=None, signal=9), "failed", "timed out", "SIGKILL"),
+        (ended(1, EndReason.MEMORY_LIMIT, exit_code=None, signal=9), "failed", "memory limit", "SIGKILL"),
+        (ended(1, EndReason.CANCELLED, exit_code=None, signal=9), "ended", "cancelled", ""),
         (ended(1, EndReason.LOST, exit_code=None), "ended", "lost", ""),
     ],
 )
@@ -90,6 +95,18 @@ def test_usage_is_worded_and_an_ended_session_holds_no_memory() -> None:
     live, over = rows_of(running(1, cpu=61.0, rss=1_500_000), ended(2, cpu=0.25, rss=7))
     assert (live["cpu"], live["memory"], live["elapsed"]) == ("1m 01s", "1.5 MB", None)
     assert (over["cpu"], over["memory"], over["elapsed"]) == ("0.2 s", "", "1.0 s")
+
+
+def test_a_queued_session_has_no_time_yet_and_can_be_ended() -> None:
+    (row,) = rows_of(running(1, status=SessionStatus.QUEUED, pid=None))
+    assert (row["pid"], row["elapsed"], row["alive"], row["refusal"]) == ("", "", True, "")
+
+
+def test_what_a_living_program_owns_can_not_be_ended_by_another_and_says_so() -> None:
+    theirs, nobodys, over = running(1, owner="Python notebook"), running(2, owned=False), ended(3)
+    rows = build_rows([theirs, nobodys, over], {}, session_row, NOON, is_ours=lambda _: False)
+    assert [row["refusal"] for row in rows] == ["It belongs to Python notebook, which is alive.", "", ""]
+    assert [row["alive"] for row in rows] == [True, True, False]
 
 
 def test_an_attempt_to_end_a_session_shows_in_its_row_while_it_lives() -> None:

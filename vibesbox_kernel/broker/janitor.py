@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from vibesbox_kernel.broker import records, system
 from vibesbox_kernel.broker.killing import kill_all
 from vibesbox_kernel.broker.run import Run, forget_run, read_run
-from vibesbox_kernel.broker.wire import LOG_NAME, RUN_NAME, WORKSPACE_PREFIX
+from vibesbox_kernel.broker.wire import CLOSED_NAME, LOG_NAME, RUN_NAME, WORKSPACE_PREFIX
 
 logger = logging.getLogger(__name__)
 
@@ -58,12 +58,17 @@ def record_lost(state_directory: str) -> None:
 
 
 def remove_workspaces(run_directory: str) -> None:
-    """Delete what dead clients left there: a shell's state may hold secrets."""
+    """Delete what clients left there that are dead, or want it no more: a shell's state may hold secrets."""
     for entry in _entries(run_directory):
-        if entry.name.startswith(WORKSPACE_PREFIX):
-            owner = entry.name[len(WORKSPACE_PREFIX) :].partition("-")[0]
-            if not owner.isdigit() or not system.is_alive(int(owner)):
-                shutil.rmtree(entry.path, ignore_errors=True)
+        if entry.name.startswith(WORKSPACE_PREFIX) and _is_left(entry):
+            shutil.rmtree(entry.path, ignore_errors=True)
+
+
+def _is_left(workspace: os.DirEntry[str]) -> bool:
+    owner = workspace.name[len(WORKSPACE_PREFIX) :].partition("-")[0]
+    if not owner.isdigit() or not system.is_alive(int(owner)):
+        return True
+    return os.path.exists(f"{workspace.path}/{CLOSED_NAME}")
 
 
 def _kill_tagged(run: Run) -> int:

@@ -10,10 +10,12 @@ import selectors
 import signal
 import time
 from collections.abc import Callable
+from typing import TypeVarTuple
 
 logger = logging.getLogger(__name__)
 
 Callback = Callable[[], None]
+Ts = TypeVarTuple("Ts")
 
 MAX_PATIENCE_SECONDS = 3600.0
 """epoll_wait(2) counts milliseconds in an int; a time limit may be longer than that."""
@@ -61,11 +63,18 @@ class Loop:
         signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
         self.watch(self._signals_end, self._take_signals)
 
-    def watch(self, descriptor: int, on_readable: Callback) -> None:
-        """Call whenever a descriptor is readable or at its end."""
-        self._selector.register(descriptor, selectors.EVENT_READ, on_readable)
+    def watch(self, descriptor: int, on_readable: Callable[[*Ts], None], *arguments: *Ts) -> None:
+        """Call, with the arguments, whenever a descriptor is readable or at its end."""
+        self._selector.register(descriptor, selectors.EVENT_READ, (on_readable, *arguments))
 
-    def watch_both(self, descriptor: int, callback: Callback, *, read: bool, write: bool) -> None:
+    def watch_both(
+        self,
+        descriptor: int,
+        callback: Callable[[*Ts], None],
+        *arguments: *Ts,
+        read: bool,
+        write: bool,
+    ) -> None:
         """Change what a watched descriptor is watched for; with neither it stays known but quiet."""
         mask = (selectors.EVENT_READ if read else 0) | (selectors.EVENT_WRITE if write else 0)
         known = descriptor in self._selector.get_map()
@@ -73,9 +82,9 @@ class Loop:
             if known:
                 self._selector.unregister(descriptor)
         elif known:
-            self._selector.modify(descriptor, mask, callback)
+            self._selector.modify(descriptor, mask, (callback, *arguments))
         else:
-            self._selector.register(descriptor, mask, callback)
+            self._selector.register(descriptor, mask, (callback, *arguments))
 
     def unwatch(self, descriptor: int) -> None:
         """Stop watching; a descriptor that is not watched is fine."""
@@ -103,7 +112,7 @@ class Loop:
         """Turn until ``stop``."""
         while self._running:
             for key, _ in self._selector.select(self._patience()):
-                self._guarded(key.data)
+                self._guarded(*key.data)
             self._fire_timers()
 
     def _take_signals(self) -> None:
@@ -130,8 +139,8 @@ class Loop:
             self._guarded(heapq.heappop(self._timers)[2].fire)
 
     @staticmethod
-    def _guarded(callback: Callback) -> None:
+    def _guarded(callback: Callable[..., None], *arguments: object) -> None:
         try:
-            callback()
+            callback(*arguments)
         except Exception:
             logger.exception("a callback of the broker's loop failed; the sessions go on")

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from vibesbox_kernel.broker.launch import Launch
 from vibesbox_kernel.broker.policy import Policy
-from vibesbox_kernel.broker.session import Unattended
+from vibesbox_kernel.broker.session import DEFAULT, Unattended
 from vibesbox_kernel.broker.wire import MAX_COMMAND_BYTES, SESSION_MARKER, Message, unpack_bytes
 
 MAX_TERMINAL_SIDE = 65_535
@@ -113,6 +113,8 @@ def policy(request: Message) -> Policy:
     for field, choices in (("on_full", ("drop_oldest", "block")), ("on_leftovers", ("keep", "kill"))):
         if given.get(field, choices[0]) not in choices:
             _refuse(field, " or ".join(choices))
+    if not given:
+        return DEFAULT
     return Policy(
         timeout=seconds_or_none(given, "timeout"),
         idle_timeout=seconds_or_none(given, "idle_timeout"),

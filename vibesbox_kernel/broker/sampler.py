@@ -106,9 +106,9 @@ class Sampler:
         return tally.now if tally else None
 
     def history(self, session: Session) -> list[list[float]]:
-        """The points of a session's history; see ``History.points``."""
+        """A session's figures since its start; see ``Tally.history``."""
         tally = self._running.get(session) or self._ended.get(session)
-        return tally.history.points() if tally else []
+        return tally.history() if tally else []
 
     def look(self) -> None:
         """Make a pass now, for somebody who asks, unless the last one was just now."""

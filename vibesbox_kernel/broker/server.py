@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -99,6 +100,10 @@ class Server:
             return
         if session.stopped:
             self._supervisor.settle_unattended(session)
+        with contextlib.suppress(
+            OSError
+        ):  # a full disk: whoever looks there takes it for owned, and is told when it asks
+            self._supervisor.history.note(session)
         self._on_event("changed", session)
 
     def _leave(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -20,8 +20,8 @@ MAX_LISTED_LEFTOVERS = 64
 MAX_LISTED_COMMAND = 200
 """Characters of a command that go into every event; the whole of it is in ``meta.json``."""
 
-
 DEFAULT = Policy()
+"""One for all sessions that ask for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,7 @@ class Session:
         last_returncode: How its leader ended that is to be started again.
         settled: Its shell has handed over the exit status, so the leader's own end says nothing.
         stopped: The leader has stopped itself and waits to be settled or resumed.
+        unwritten: Input that it has not taken yet.
         fed_line_start: The input so far ends with a newline, or there was none.
         reopening: The next look at a terminal that no process has open just now.
         waits_for_room: Its spool takes nothing just now, so its output is not read.
@@ -116,8 +117,8 @@ class Session:
     over: bool = False
     end_reason: str | None = None
     ended_at: float | None = None
-    leftovers: list[int] = field(default_factory=list)
-    unwritten: bytearray = field(default_factory=bytearray)
+    leftovers: Sequence[int] = ()
+    unwritten: bytearray | None = None
     close_input_after: bool = False
     usage: list[float] | None = None
     noticed_at: float = 0.0
@@ -126,7 +127,7 @@ class Session:
     waits_for_room: bool = False
     room_timer: Timer | None = None
     active_at: float = field(default_factory=time.monotonic)
-    room_wanted: list[Callable[[bool], None]] = field(default_factory=list)
+    room_wanted: tuple[Callable[[bool], None], ...] = ()
 
     @property
     def is_pty(self) -> bool:
@@ -167,6 +168,6 @@ class Session:
             end_reason=self.end_reason,
             ended_at=self.ended_at,
             duration=self.duration,
-            leftovers=self.leftovers[:MAX_LISTED_LEFTOVERS],
+            leftovers=list(self.leftovers[:MAX_LISTED_LEFTOVERS]),
             directory=self.directory,
         )

@@ -93,7 +93,7 @@ class Spool:
         self._retry_seconds = retry_seconds
         self._tail_bytes = tail_bytes
         self._budget = budget
-        self._closed: list[tuple[int, int]] = []  # (start, size) of the segments that are final
+        self._closed: tuple[tuple[int, int], ...] = ()  # (start, size) of the segments that are final
         self._closed_bytes = 0
         self._start = -1  # of the segment that grows; -1 when there is none
         self._size = 0
@@ -181,6 +181,7 @@ class Spool:
         if self.problem is not None and now >= self._try_again_at:
             self.retry()
         if idle:
+            self._notice_removal()
             self.suspend()
         return before != (self.dropped, self.problem)
 
@@ -204,7 +205,7 @@ class Spool:
             self._finish_segment()
         if not self._closed or not self._unlink(self._closed[0][0]):
             return 0
-        _, size = self._closed.pop(0)
+        size, self._closed = self._closed[0][1], self._closed[1:]
         self._closed_bytes -= size
         self._count(-size)
         return size
@@ -282,7 +283,7 @@ class Spool:
         size = self._measure(start, known)
         self._count(size - known)
         if size:
-            self._closed.append((start, size))
+            self._closed += ((start, size),)
             self._closed_bytes += size
         else:
             self._unlink(start)
@@ -336,7 +337,7 @@ class Spool:
     def _recount(self) -> None:
         """Find out which of the closed segments somebody has removed."""
         left = [(start, self._measure(start, size)) for start, size in self._closed]
-        self._closed = [(start, size) for start, size in left if size]
+        self._closed = tuple((start, size) for start, size in left if size)
         before, self._closed_bytes = self._closed_bytes, sum(size for _, size in self._closed)
         self._count(self._closed_bytes - before)
 

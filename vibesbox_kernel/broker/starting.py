@@ -7,6 +7,7 @@ import logging
 import os
 import resource
 import shutil
+import sys
 import time
 from dataclasses import replace
 
@@ -53,8 +54,8 @@ class Starter:
         return Session(
             session_id=session_id,
             tag=self._run_tag | self._sequence,
-            cwd=order.cwd,
-            io=order.io,
+            cwd=sys.intern(order.cwd),  # many have the same, each from a message of its own
+            io=sys.intern(order.io),
             directory=directory,
             spool=Spool(directory, limit_bytes=limit, on_full=policy.on_full, budget=self._budget),
             order=replace(order, nice=policy.nice, cpu_seconds=policy.max_cpu_seconds),

@@ -37,7 +37,7 @@ class Streams:
 
     def open(self, session: Session) -> None:
         """Begin to drain."""
-        self._loop.watch(session.output, lambda: self._ready(session))
+        self._loop.watch(session.output, self._ready, session)
 
     def drain_what_is_there(self, session: Session) -> None:
         """Read what has been written so far, and no more: a background child may write for ever."""
@@ -69,6 +69,7 @@ class Streams:
             on_room: Called with True when the session has read so much that it may be given more,
                 at once if it has; with False when it will not read any more.
         """
+        session.unwritten = session.unwritten or bytearray()
         session.unwritten += data
         if data:
             session.active_at = time.monotonic()
@@ -77,7 +78,7 @@ class Streams:
             # It ends a read only at the start of a line; elsewhere the first one ends the line.
             session.unwritten += _END_OF_FILE if session.fed_line_start else _END_OF_FILE * 2
         session.close_input_after = eof and not session.is_pty
-        session.room_wanted.append(on_room)
+        session.room_wanted += (on_room,)
         self._write(session)
 
     def resume(self, session: Session) -> None:
@@ -183,15 +184,15 @@ class Streams:
         except BlockingIOError:
             pass
         except OSError:
-            session.unwritten.clear()  # nobody reads any more
+            session.unwritten = None  # nobody reads any more
             self._tell_room(session, readable=False)
-        if len(session.unwritten) <= MAX_UNREAD_INPUT_BYTES:
+        if len(session.unwritten or b"") <= MAX_UNREAD_INPUT_BYTES:
             self._tell_room(session, readable=True)
         if session.is_pty:
             if session.reopening is None and session.output >= 0:
                 self._watch_output(session)
         elif session.unwritten:
-            self._loop.watch_both(session.input, lambda: self._write(session), read=False, write=True)
+            self._loop.watch_both(session.input, self._write, session, read=False, write=True)
         elif session.close_input_after:
             self._close_input(session)
         elif session.input >= 0:
@@ -203,11 +204,11 @@ class Streams:
             self._look_for_room_later(session)
             return
         writing = session.is_pty and bool(session.unwritten)
-        self._loop.watch_both(session.output, lambda: self._ready(session), read=True, write=writing)
+        self._loop.watch_both(session.output, self._ready, session, read=True, write=writing)
 
     @staticmethod
     def _tell_room(session: Session, *, readable: bool) -> None:
-        waiting, session.room_wanted = session.room_wanted, []
+        waiting, session.room_wanted = session.room_wanted, ()
         for on_room in waiting:
             on_room(readable)
 

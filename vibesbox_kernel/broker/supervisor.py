@@ -176,6 +176,7 @@ class Supervisor:
     def settle(self, session: Session, code: int, *, keep: bool) -> None:
         """Take the exit status that a stopped shell has handed over, and let it go or keep it."""
         session.settled, session.stopped = True, False
+        session.usage = self.upkeep.figures_with_leader(session)
         self._exited(session, code)
         if keep:
             session.keeper = True
@@ -255,6 +256,7 @@ class Supervisor:
         session.queued, session.started_at = True, time.time()
         self._queue.add(session)
         self._announce("queued", session)
+        self._queue.turn()  # what it is to follow may have failed already
 
     def _start_queued(self, session: Session) -> None:
         try:
@@ -321,6 +323,8 @@ class Supervisor:
             # With others left the leader has to stay as their keeper, and its own end will never tell.
             code = records.read_verdict(how.verdict, certain=None if others else how.certain)
             if code is not None:
+                with contextlib.suppress(OSError):
+                    os.unlink(how.go)  # there if it was stopped before, for another reason
                 self.settle(session, code, keep=bool(others))
                 return
         if how is not None:

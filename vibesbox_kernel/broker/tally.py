@@ -12,6 +12,7 @@ from vibesbox_kernel.broker.usage import MAX_KEPT_POINTS, History, Usage
 if TYPE_CHECKING:
     from resource import struct_rusage
 
+NOTHING = Usage(0.0, 0.0, 0, 0, 0, 0, 0, 0)
 _BLOCK_BYTES = 512
 _MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024
 
@@ -19,11 +20,11 @@ _MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024
 class Tally:
     """The figures of one session: as last published, as reaped, and as the present pass has them so far."""
 
-    __slots__ = ("_began", "_largest", "_reaped_cpu", "_reaped_read", "_reaped_written", "_sums", "history", "now")
+    __slots__ = ("_began", "_earlier", "_largest", "_reaped_cpu", "_reaped_read", "_reaped_written", "_sums", "now")
 
     def __init__(self) -> None:
-        self.history = History()
-        self.now = Usage(0.0, 0.0, 0, 0, 0, 0, 0, 0)
+        self.now = NOTHING
+        self._earlier: History | None = None  # what was published before that: most sessions are idle and have none
         self._began = time.monotonic()
         self._largest = 0
         self._reaped_cpu = 0.0
@@ -69,8 +70,7 @@ class Tally:
             return
         cpu, rss, lives, read, written = self._sums
         last = self.now
-        self.now = Usage(
-            at=round(time.monotonic() - self._began, 3),
+        now = last._replace(
             cpu=max(last.cpu, round(cpu, 6)),
             rss=int(rss),
             processes=int(lives),
@@ -80,13 +80,28 @@ class Tally:
             peak_rss=max(last.peak_rss, int(rss), self._largest),
         )
         self._sums = None
-        self.history.add(self.now)
+        if last is NOTHING:
+            self.now = self._as_of_now(now)
+        elif now != last:  # else what was last published stands
+            if self._earlier is None:
+                self._earlier = History()
+            self._earlier.add(last)
+            self.now = self._as_of_now(now)
 
     def finish(self, output: int) -> None:
         """All of the session's processes were reaped: what was reaped is the whole truth."""
         self.begin()
         self.publish(output)
-        self.history.shrink(MAX_KEPT_POINTS)
+        if self._earlier is not None:
+            self._earlier.shrink(MAX_KEPT_POINTS)
+
+    def history(self) -> list[list[float]]:
+        """What was published since the session's start; see ``History.points``."""
+        earlier = self._earlier.points() if self._earlier is not None else []
+        return earlier if self.now is NOTHING else [*earlier, [*self.now[:-1]]]
+
+    def _as_of_now(self, figures: Usage) -> Usage:
+        return figures._replace(at=round(time.monotonic() - self._began, 3))
 
 
 class Process:

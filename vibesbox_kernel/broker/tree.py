@@ -27,7 +27,6 @@ class Trees:
     def __init__(self) -> None:
         self.leaders: dict[int, Session] = {}
         self._by_tag: dict[int, Session] = {}
-        self._by_id: dict[str, Session] = {}
         self._by_leader: dict[int, Session] = {}
         self._adopted: dict[int, Session | None] = {}
         self._born: dict[int, int | None] = {}
@@ -36,8 +35,8 @@ class Trees:
         """Know a session whose leader was just started."""
         self.leaders[session.pid] = session
         self._by_tag[session.tag] = session
-        self._by_id[session.session_id] = session
-        self._by_leader[session.pid] = session
+        if not system.ADOPTS_ORPHANS:
+            self._by_leader[session.pid] = session
 
     def reaped(self, pid: int) -> Session | None:
         """Forget a child that is no more; returns the session whose leader it was."""
@@ -47,7 +46,6 @@ class Trees:
     def forget(self, session: Session) -> None:
         """Forget a session of which nothing is left."""
         self._by_tag.pop(session.tag, None)
-        self._by_id.pop(session.session_id, None)
         self._by_leader.pop(session.pid, None)
 
     def adopt(self) -> None:
@@ -123,7 +121,8 @@ class Trees:
         marker = system.marker_of(pid, SESSION_MARKER)
         if marker is None and not system.ADOPTS_ORPHANS:
             return self._by_leader.get(system.posix_session(pid) or 0)
-        return self._by_id.get(marker) if marker else None
+        # A look at all of them: few processes come without the tag, and an index of ids costs each session memory.
+        return next((session for session in self._by_tag.values() if session.session_id == marker), None)
 
     def _forget_gone(self) -> None:
         """Where others reap the orphans, nobody tells us of their end, and their pids may be others' by now."""

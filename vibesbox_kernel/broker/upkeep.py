@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from resource import struct_rusage
 
+from vibesbox_kernel.broker import system
 from vibesbox_kernel.broker.budget import Budget
 from vibesbox_kernel.broker.cgroup import Cgroups
 from vibesbox_kernel.broker.limits import MEMORY_LIMIT, Limits, OnExceeded
@@ -93,6 +94,15 @@ class Upkeep:
         if usage is None:
             return None
         return [usage.cpu, usage.rss, usage.peak_rss, usage.processes, usage.read_bytes, usage.written_bytes]
+
+    def figures_with_leader(self, session: Session) -> list[float]:
+        """The same with what the leader alone tells now, which is all that there is of a short session."""
+        figures = self.figures(session) or [0.0] * 6
+        seen = system.usage(session.pid)
+        if seen is not None:
+            cpu, rss = seen
+            figures[0], figures[2] = max(figures[0], cpu), max(figures[2], rss)
+        return figures
 
     def history(self, session: Session) -> list[list[float]]:
         """A session's figures since its start; see ``Sampler.history``."""

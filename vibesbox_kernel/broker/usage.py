@@ -6,7 +6,7 @@ from array import array
 from typing import NamedTuple
 
 MAX_POINTS = 600
-"""Points of one history: 56 bytes each, so at most 33 KiB. An idle session has one or two (200 bytes)."""
+"""Points of one history: 56 bytes each, so at most 33 KiB."""
 
 MAX_KEPT_POINTS = 60
 """Points that an ended session keeps (3.4 KiB)."""

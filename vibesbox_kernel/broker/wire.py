@@ -41,6 +41,9 @@ SEGMENT_PREFIX = "out."
 WORKSPACE_PREFIX = "work-"
 """Beside the socket, each client may have a directory of this prefix, its pid, a dash and a random word."""
 
+CLOSED_NAME = "closed"
+"""A file in there says that its client lives on and wants nothing of it any more; sessions may still."""
+
 SESSION_MARKER = "VIBESBOX_SESSION"
 """Environment variable that names the session of a process; the second way to tell whose it is."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -11,14 +10,13 @@ from uuid import uuid4
 from vibesbox_kernel.errors import VibesboxError
 from vibesbox_kernel.frontends.aside import Answer, ask
 from vibesbox_kernel.shell.cell import parse_cell
-from vibesbox_kernel.shell.magics import MAGICS
+from vibesbox_kernel.shell.magic_completion import complete_magic, is_magic_line, known_refs
 
 if TYPE_CHECKING:
     from vibesbox_kernel.sessions import SessionManager
 
 ANSWER_SECONDS = 1.0
 MATCH_LIMIT = 500
-_TAKE_REFS = frozenset({"kill", "tail", "wait", "send", "info"})
 _UNFINISHED = (
     "unexpected end of file",
     "unexpected EOF",
@@ -26,7 +24,6 @@ _UNFINISHED = (
     "here-document",
     "syntax error: unexpected end",
 )
-_MAGIC_WORD = re.compile(r"\s*(%%?)(\S*)")
 _LAST_WORD = re.compile(r"(?:[^\s;|&()<>`$=\"']|\\.)*$")
 _COMMAND_FOLLOWS = re.compile(r"(?:^|[;|&(`]|\$\(|\b(?:then|do|else|elif|if|while|until|time|!|sudo)\s)\s*$")
 _CONTINUES = re.compile(r"(?<!\\)(?:\\\\)*\\\n?\Z")
@@ -73,8 +70,9 @@ class CodeHelp:
             cwd: The shell's directory, from which relative paths go.
         """
         line = code[code.rfind("\n", 0, cursor) + 1 : cursor]
-        if _MAGIC_WORD.match(line):
-            return self._complete_magic(line, cursor)
+        if is_magic_line(line):
+            fits = complete_magic(line, refs=lambda: known_refs(self._manager))
+            return Completion(fits.matches, cursor - fits.replaced, cursor)
         word = _LAST_WORD.search(line)
         text = word.group() if word else ""
         before = line[: len(line) - len(text)]
@@ -113,26 +111,6 @@ class CodeHelp:
         finally:
             workspace.remove(name)
 
-    def _complete_magic(self, line: str, cursor: int) -> Completion:
-        word = re.split(r"\s", line)[-1]
-        start = cursor - len(word)
-        head = _MAGIC_WORD.match(line)
-        assert head is not None
-        if head.end() == len(line):
-            names = (f"%%{one.name}" if one.cell else f"%{one.name}" for one in MAGICS.values())
-            both = (*names, *(f"%{one.name}" for one in MAGICS.values() if one.cell))
-            return Completion(_fitting(word, both), start, cursor)
-        magic = MAGICS.get(head.group(2))
-        if magic is None:
-            return Completion((), start, cursor)
-        if word.startswith("-"):
-            return Completion(_fitting(word, magic.parser.option_names()), start, cursor)
-        return Completion(_fitting(word, self._refs()) if magic.name in _TAKE_REFS else (), start, cursor)
-
-    def _refs(self) -> Iterable[str]:
-        for one in self._manager.list_sessions():
-            yield one.name or str(one.pid)
-
     async def _ask_compgen(self, word: str, *, command: bool, cwd: str) -> list[str]:
         plain = re.sub(r"\\(.)", r"\1", word)
         actions = "-c" if command and "/" not in plain else "-f"
@@ -145,8 +123,3 @@ class CodeHelp:
             return await ask(self._manager, words, bash=self._bash, cwd=cwd, at_most=ANSWER_SECONDS)
         except VibesboxError:
             return None
-
-
-def _fitting(word: str, choices: Iterable[str]) -> tuple[str, ...]:
-    """The choices that begin with a word, each once."""
-    return tuple(dict.fromkeys(one for one in choices if one.startswith(word)))

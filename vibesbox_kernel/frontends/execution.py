@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from vibesbox_kernel.errors import VibesboxError
 from vibesbox_kernel.frontends.replies import Failure, facts_of, failure_of_error, failure_of_outcome
 from vibesbox_kernel.shell.cell import Cell, parse_cell
-from vibesbox_kernel.shell.magic_args import SessionOptions
+from vibesbox_kernel.shell.magic_args import CellOptions
 
 if TYPE_CHECKING:
     from vibesbox_kernel.frontends.cell_output import CellOutput
@@ -104,6 +105,11 @@ class CellExecutor:
 
     async def _carry_out(self, cell: Cell, label: str, output: CellOutput) -> Report:
         report = Report()
+        if cell.magics:
+            # A restarted kernel learns of its durable sessions when it meets their broker. Without bash or broker it is
+            # the magic itself that says what is wrong.
+            with contextlib.suppress(VibesboxError):
+                await self._runner.start()
         for call in cell.magics:
             report = await self._perform(call, label, output)
             if report.failure is not None:
@@ -111,7 +117,7 @@ class CellExecutor:
         return await self._run(cell, label, output) if cell.has_script else report
 
     async def _perform(self, call: MagicCall, label: str, output: CellOutput) -> Report:
-        if isinstance(call.args, SessionOptions) and call.args.command:
+        if isinstance(call.args, CellOptions) and call.args.command:
             return await self._run(Cell(options=call.args, script=call.args.command), label, output)
         return Report(await self._magics.perform(call, output))
 

@@ -16,6 +16,7 @@ from vibesbox_kernel.frontends.ipython_errors import in_one_line
 from vibesbox_kernel.frontends.ipython_output import Display, Relay, Screen, write
 from vibesbox_kernel.frontends.replies import failure_of_outcome
 from vibesbox_kernel.frontends.session_handle import Session
+from vibesbox_kernel.models import SessionStatus
 from vibesbox_kernel.shell.references import label
 
 if TYPE_CHECKING:
@@ -46,6 +47,11 @@ class Foreground:
         self._display = display
         self._relays: WeakSet[Relay] = WeakSet()
 
+    def prepare(self) -> None:
+        """Meet the broker, which may have durable sessions of ours; what is wrong with it, the next request says."""
+        with contextlib.suppress(VibesboxError):
+            self._manager.engine.call(self._runner.start())
+
     def run(self, cell: Cell, *, title: str, announce: bool) -> Session:
         """Run a script and show what it puts out, until its shell ends; one in the background goes on by itself.
 
@@ -70,7 +76,7 @@ class Foreground:
             screen.close()
             session = self._report(work.result(), screen)
             if announce and cell.options.background:
-                _announce(session)
+                write(_announcement(session))
         finally:
             screen.close()
             relay.detach(self._display.cell_output())
@@ -133,6 +139,8 @@ class Foreground:
             signal.signal(signal.SIGINT, before)
 
 
-def _announce(session: Session) -> None:
-    ref = session.name or session.pid
-    write(f"{label(session.info)} runs in the background; %tail {ref} shows its output, %kill {ref} ends it\n")
+def _announcement(session: Session) -> str:
+    info, ref = session.info, session.name or session.pid
+    if info.status is SessionStatus.QUEUED:
+        return f"{label(info)} is queued; %tail {ref} will show its output\n"
+    return f"{label(info)} runs in the background; %tail {ref} shows its output, %kill {ref} ends it\n"

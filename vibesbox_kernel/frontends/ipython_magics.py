@@ -21,10 +21,20 @@ from vibesbox_kernel.frontends.session_handle import Session, SessionList
 from vibesbox_kernel.models import SessionInfo
 from vibesbox_kernel.shell import verbs
 from vibesbox_kernel.shell.cell import Cell
-from vibesbox_kernel.shell.magic_args import InfoArgs, PsArgs, SessionOptions, TailArgs, WaitArgs
+from vibesbox_kernel.shell.magic_args import (
+    AdoptArgs,
+    CellOptions,
+    DurableArgs,
+    InfoArgs,
+    PsArgs,
+    RenameArgs,
+    TailArgs,
+    WaitArgs,
+)
+from vibesbox_kernel.shell.magic_completion import complete_magic, known_refs
 from vibesbox_kernel.shell.magics import MAGICS, MagicCall, help_text, parse_call
 from vibesbox_kernel.shell.output_verbs import follow_output, tail_start
-from vibesbox_kernel.shell.references import resolve_all
+from vibesbox_kernel.shell.references import find
 from vibesbox_kernel.shell.stream import OutputPump
 from vibesbox_kernel.shell.table_text import html_table, session_row, text_table
 
@@ -60,6 +70,7 @@ class Magics:
         self._mark_uses = MarkUses(MAGICS)
         self._tables: WeakSet[SessionTable] = WeakSet()
         self._replaced: list[tuple[str, str, Any]] = []
+        self._removed = False
 
     def register(self) -> None:
         """Add the magics to the shell."""
@@ -67,10 +78,13 @@ class Magics:
             self._add("line", name, self._line_magic(name))
             if magic.cell:
                 self._add("cell", name, self._cell_magic(name))
+            for shown in (f"%{name}", f"%%{name}")[: 1 + magic.cell]:
+                self._shell.set_hook("complete_command", self._complete, str_key=shown)  # type: ignore[no-untyped-call]
         self._shell.ast_transformers.append(self._mark_uses)
 
     def remove(self) -> None:
         """Take the magics out of the shell; what had their names before has them again."""
+        self._removed = True
         with contextlib.suppress(ValueError):
             self._shell.ast_transformers.remove(self._mark_uses)
         for kind, name, before in self._replaced:
@@ -88,6 +102,15 @@ class Magics:
         self._replaced.append((kind, name, self._shell.magics_manager.magics[kind].get(name)))
         self._shell.magics_manager.register_function(function, kind, name)
 
+    def _complete(self, _shell: object, event: Any) -> list[str]:
+        """What may follow at the cursor.
+
+        Source: IPython's documentation, ``InteractiveShell.set_hook`` with ``complete_command``.
+        """
+        if self._removed:  # a hook can not be taken away again
+            return []
+        return list(complete_magic(event.text_until_cursor, refs=lambda: known_refs(self._manager)).matches)
+
     def _line_magic(self, name: str) -> Callable[..., object]:
         @no_var_expand  # a $ in a command is the shell's
         def line_magic(line: str, *, use: str = Use.UNKNOWN.value) -> object:
@@ -101,7 +124,7 @@ class Magics:
         def cell_magic(line: str, cell: str) -> None:
             with plain_errors(name):
                 call = parse_call(name, line, cell=True)
-                if not isinstance(call.args, SessionOptions):
+                if not isinstance(call.args, CellOptions):
                     self._perform(call, Use.SHOWN)
                 elif cell.strip():
                     self._run(Cell(options=call.args, script=cell, script_line=2), Use.SHOWN)
@@ -111,9 +134,11 @@ class Magics:
         return cell_magic
 
     def _perform(self, call: MagicCall, use: Use) -> object:
+        if isinstance(call.args, CellOptions):
+            return self._run(Cell(options=call.args, script=call.args.command or ""), use)
+        if call.args is not None:
+            self._foreground.prepare()
         match call.args:
-            case SessionOptions() as options:
-                return self._run(Cell(options=options, script=options.command or ""), use)
             case PsArgs(widget=True) as args if not self._display.is_terminal:
                 self._show_table(args)
                 return None
@@ -135,10 +160,10 @@ class Magics:
     def _value(self, call: MagicCall, result: VerbResult) -> object:
         """What Python code gets that uses the magic's value; None where there is nothing to get."""
         match call.args:
-            case PsArgs() | WaitArgs() if isinstance(result.data, list):
+            case PsArgs() | WaitArgs() | DurableArgs() | AdoptArgs() if isinstance(result.data, list):
                 return SessionList(SessionInfo.model_validate(one) for one in result.data)
-            case InfoArgs() as args:
-                return Session(self._manager, self._manager.info(args.ref).session_id)
+            case InfoArgs() | RenameArgs() if isinstance(result.data, dict):
+                return Session(self._manager, str(result.data["session_id"]))
             case TailArgs(save=None):
                 return result.data
         return None
@@ -168,7 +193,7 @@ class Magics:
         self._tables.add(table)
 
     def _follow(self, args: TailArgs) -> None:
-        (info,) = resolve_all(self._manager, [args.ref])
+        info = self._call(find(self._manager, args.ref))
         relay, screen = Relay(), self._display.new_screen()
         follow = self._follow_unpaced if self._display.is_terminal else self._follow_paced
         work = asyncio.run_coroutine_threadsafe(follow(info.session_id, args.lines, relay), self._manager.engine.loop)

@@ -11,7 +11,7 @@ from vibesbox_kernel.frontends.replies import Failure
 from vibesbox_kernel.shell import verbs
 from vibesbox_kernel.shell.magic_args import PsArgs, TailArgs
 from vibesbox_kernel.shell.output_verbs import tail_start
-from vibesbox_kernel.shell.references import resolve_all
+from vibesbox_kernel.shell.references import find
 from vibesbox_kernel.shell.stream import OutputPump
 from vibesbox_kernel.shell.table_text import html_table, session_row, text_table
 
@@ -79,6 +79,6 @@ class MagicDoor:
         )
 
     async def _follow(self, args: TailArgs, output: CellOutput) -> None:
-        (info,) = resolve_all(self._manager, [args.ref])
+        info = await find(self._manager, args.ref)
         start = await tail_start(self._manager, info.session_id, lines=args.lines)
         await OutputPump(self._manager, info.session_id, output, start=start).run()

@@ -20,6 +20,7 @@ _NAMES_OF_REASONS = {
     EndReason.KILLED: "Killed",
     EndReason.TERMINATED: "Killed",
     EndReason.TIMED_OUT: "TimedOut",
+    EndReason.MEMORY_LIMIT: "MemoryLimit",
     EndReason.SHUT_DOWN: "ShutDown",
     EndReason.LOST: "Lost",
 }
@@ -27,6 +28,7 @@ _REASONS_IN_WORDS = {
     EndReason.KILLED: "the session was killed",
     EndReason.TERMINATED: "the session was killed",
     EndReason.TIMED_OUT: "the session's time limit ended it",
+    EndReason.MEMORY_LIMIT: "the session's memory limit ended it",
     EndReason.SHUT_DOWN: "the session ended with its kernel",
     EndReason.LOST: "the session was lost: its broker is gone, and with it its exit status",
 }
@@ -51,6 +53,9 @@ def failure_of_outcome(outcome: CellOutcome) -> Failure | None:
     status = outcome.exit_status
     if outcome.syntax_error:
         return Failure("SyntaxError", "bash can not read this cell, so nothing of it was run")
+    if outcome.not_started is not None:
+        words = "interrupted before it was started" if outcome.interrupted else f"not started: {outcome.not_started}"
+        return Failure("Interrupted" if outcome.interrupted else "NotStarted", words)
     if outcome.interrupted:
         return Failure("Interrupted", _with_status("interrupted", status))
     if outcome.end_reason in _NAMES_OF_REASONS:
@@ -81,6 +86,8 @@ def facts_of(outcome: CellOutcome) -> dict[str, Any]:
         "pid": outcome.pid,
         "session_id": outcome.session_id,
         "duration": outcome.duration,
+        "cpu": outcome.cpu,
+        "peak_rss": outcome.peak_rss,
     }
 
 

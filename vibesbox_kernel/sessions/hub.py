@@ -17,7 +17,7 @@ from functools import cached_property, wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
-from vibesbox_kernel.broker.wire import WORKSPACE_PREFIX, Message, SessionRecord
+from vibesbox_kernel.broker.wire import CLOSED_NAME, WORKSPACE_PREFIX, Message, SessionRecord
 from vibesbox_kernel.errors import BrokerError, NameTakenError, SessionOwnedError
 from vibesbox_kernel.models import EndReason, EventKind, SessionEvent
 from vibesbox_kernel.sessions.catalogue import Found, command_of, durable_of
@@ -112,10 +112,13 @@ class Hub:
 
         Sessions that outlive us may need it until they end; the guardian takes it away after them.
         """
-        if self._outlived_by(self.instance):
+        workspace: Workspace | None = self.__dict__.pop("workspace", None)
+        if workspace is None:
             return
-        workspace = self.__dict__.pop("workspace", None)
-        if workspace is not None:
+        if self._outlived_by(self.instance):
+            with contextlib.suppress(OSError):
+                workspace.write(CLOSED_NAME, b"")
+        else:
             shutil.rmtree(workspace.path, ignore_errors=True)
 
     def close_engine(self) -> None:
@@ -175,9 +178,11 @@ class Hub:
         Raises:
             BrokerError: Its broker lives and does not answer.
         """
-        self._attached.add(found.session_id)
-        self._commands.setdefault(found.session_id, found.command)
-        if found.alive and found.places is not None:
+        if found.alive:
+            if found.places is None:
+                raise BrokerError(f"the broker of session {found.session_id[:8]} is just leaving")
+            self._attached.add(found.session_id)
+            self._commands.setdefault(found.session_id, found.command)
             await self.links.open(found.instance, found.places)
             await self.links.ask_anew(found.instance)
         entry = self.mirror.by_id(found.session_id)

@@ -47,6 +47,7 @@ class Entry:
     handle: weakref.ref[CommandSession] | None = None
     usage: list[float] | None = None
     waiters: list[asyncio.Future[None]] = field(default_factory=list)
+    _described: tuple[SessionRecord, list[float] | None, SessionInfo] | None = None
 
     @property
     def session_id(self) -> str:
@@ -77,28 +78,26 @@ class Entry:
     @property
     def exit_status(self) -> ExitStatus | None:
         """How the leader ended, once known."""
-        returncode = self.record["returncode"]
-        return None if returncode is None else ExitStatus.from_returncode(returncode)
-
-    @property
-    def status(self) -> SessionStatus:
-        """Where it stands."""
-        reason = self.record["end_reason"]
-        if reason:
-            return EndReason(reason).status
-        return SessionStatus.QUEUED if self.record["queued"] else SessionStatus.RUNNING
+        return _exit_status(self.record)
 
     def info(self) -> SessionInfo:
-        """The public description."""
-        record, status = self.record, self.exit_status
+        """The public description: the same object until something is heard of the session."""
+        # News replace record and figures and never change them, so who they are says whether there were any.
+        record, usage, described = self.record, self.usage, self._described
+        if described is None or described[0] is not record or described[1] is not usage:
+            described = self._described = (record, usage, self._describe(record, usage))
+        return described[2]
+
+    def _describe(self, record: SessionRecord, usage: list[float] | None) -> SessionInfo:
+        status = _exit_status(record)
         reason = EndReason(record["end_reason"]) if record["end_reason"] else None
         ended_at = record["ended_at"]
         return SessionInfo(
-            session_id=self.session_id,
-            pid=self.pid,
+            session_id=record["session_id"],
+            pid=record["pid"],
             command=self.command,
             name=record["name"],
-            status=self.status,
+            status=_status(record),
             end_reason=reason,
             exit_code=status.code if status else None,
             signal=status.signal if status else None,
@@ -115,26 +114,11 @@ class Entry:
             restarts=record["restarts"],
             restart_at=None if record["restart_at"] is None else _aware(record["restart_at"]),
             problem=record["problem"],
-            **self._figures(),
+            **_figures(record, usage),
             output_bytes=record["end_cursor"],
             dropped_bytes=record["dropped_bytes"],
             leftovers=tuple(record["leftovers"]),
         )
-
-    def _figures(self) -> dict[str, Any]:
-        """What its tree uses: the newest that was asked for, or what the record says at its end."""
-        figures = self.record["usage"] if self.over or self.usage is None else self.usage
-        if figures is None:
-            return {}
-        cpu, rss, peak_rss, processes, read_bytes, written_bytes = figures
-        alive = {} if self.over else {"rss": int(rss), "processes": int(processes)}
-        return {
-            "cpu": cpu,
-            "peak_rss": int(peak_rss),
-            "read_bytes": int(read_bytes),
-            "written_bytes": int(written_bytes),
-            **alive,
-        }
 
 
 class Mirror:
@@ -150,6 +134,7 @@ class Mirror:
         self._lock = threading.Lock()
         self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._ended: OrderedDict[str, None] = OrderedDict()
+        self._by_pid: dict[int, tuple[Entry, ...]] = {}  # a pid may be another session's once its process is gone
 
     def __iter__(self) -> Iterator[Entry]:
         with self._lock:
@@ -171,8 +156,13 @@ class Mirror:
                 spool = SpoolReader(Path(record["directory"]))
                 entry = Entry(record, command, instance, spool, TextOutput(spool))
                 self._entries[record["session_id"]] = entry
-            else:
+                self._list_pid(entry)
+            elif entry.pid == record["pid"]:
                 entry.record = record
+            else:  # it has left the queue, or was started again
+                self._unlist_pid(entry)
+                entry.record = record
+                self._list_pid(entry)
         return entry
 
     def ended(self, entry: Entry) -> list[Entry]:
@@ -185,7 +175,18 @@ class Mirror:
                 session_id, _ = self._ended.popitem(last=False)
                 forgotten.append(self._entries.pop(session_id))
                 self._ended_bytes -= forgotten[-1].stored_bytes
+                self._unlist_pid(forgotten[-1])
         return forgotten
+
+    def _list_pid(self, entry: Entry) -> None:
+        if entry.pid is not None:
+            self._by_pid[entry.pid] = (*self._by_pid.get(entry.pid, ()), entry)
+
+    def _unlist_pid(self, entry: Entry) -> None:
+        if entry.pid is not None:
+            others = tuple(one for one in self._by_pid.pop(entry.pid) if one is not entry)
+            if others:
+                self._by_pid[entry.pid] = others
 
     def _has_too_many(self) -> bool:
         return len(self._ended) > self._max_completed or self._ended_bytes > self._max_completed_bytes
@@ -206,9 +207,20 @@ class Mirror:
             SessionNotFoundError: None; names those that there are.
             AmbiguousReferenceError: A prefix of several ids.
         """
+        found = self._find_exactly(ref)
+        return self._search(ref) if found is None else found
+
+    def _find_exactly(self, ref: Ref) -> Entry | None:
+        """By the whole id, or a pid that only one session has had: without a look at all of them."""
+        if isinstance(ref, str) and not ref.isdecimal():
+            return self._entries.get(ref)
+        with_pid = self._by_pid.get(int(ref), ())
+        return with_pid[0] if len(with_pid) == 1 else None
+
+    def _search(self, ref: Ref) -> Entry:
         newest_first = [*reversed(self.running()), *reversed(self.completed())]
         text = str(ref)
-        if text.isdigit():
+        if text.isdecimal():
             by_pid = next((entry for entry in newest_first if entry.pid == int(text)), None)
             if by_pid is not None:
                 return by_pid
@@ -222,6 +234,34 @@ class Mirror:
             if fitting:
                 raise AmbiguousReferenceError(ref, [entry.session_id for entry in fitting])
         raise SessionNotFoundError(ref, [entry.known_as for entry in newest_first])
+
+
+def _exit_status(record: SessionRecord) -> ExitStatus | None:
+    returncode = record["returncode"]
+    return None if returncode is None else ExitStatus.from_returncode(returncode)
+
+
+def _status(record: SessionRecord) -> SessionStatus:
+    if record["end_reason"]:
+        return EndReason(record["end_reason"]).status
+    return SessionStatus.QUEUED if record["queued"] else SessionStatus.RUNNING
+
+
+def _figures(record: SessionRecord, newest: list[float] | None) -> dict[str, Any]:
+    """What its tree uses: the newest that was asked for, or what the record says at its end."""
+    over = record["over"]
+    figures = record["usage"] if over or newest is None else newest
+    if figures is None:
+        return {}
+    cpu, rss, peak_rss, processes, read_bytes, written_bytes = figures
+    alive = {} if over else {"rss": int(rss), "processes": int(processes)}
+    return {
+        "cpu": cpu,
+        "peak_rss": int(peak_rss),
+        "read_bytes": int(read_bytes),
+        "written_bytes": int(written_bytes),
+        **alive,
+    }
 
 
 def _aware(timestamp: float) -> datetime:

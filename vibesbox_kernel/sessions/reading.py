@@ -77,11 +77,12 @@ class ReadingSessions(ManagerPart):
     @on_engine
     async def refresh_usage(self) -> None:
         """Take over the broker's newest figures of every running session, for the listings that follow."""
-        answer = await self.hub.request_if_open("usage")
-        for session_id, figures in (answer or {"usage": {}})["usage"].items():
-            entry = self.hub.mirror.by_id(session_id)
-            if entry is not None:
-                entry.usage = figures
+        for instance in {self.hub.instance, *(entry.instance for entry in self.hub.mirror.running())}:
+            answer = await self.hub.links.request(instance, "usage")
+            for session_id, figures in (answer or {"usage": {}})["usage"].items():
+                entry = self.hub.mirror.by_id(session_id)
+                if entry is not None:
+                    entry.usage = figures
 
     @on_engine
     async def usage(self, ref: Ref) -> list[Usage]:

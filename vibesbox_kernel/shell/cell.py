@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from vibesbox_kernel.shell.magic_args import SessionOptions
+from vibesbox_kernel.shell.magic_args import CellOptions
 from vibesbox_kernel.shell.magics import MagicCall, parse_magic
 
 
@@ -21,7 +21,7 @@ class Cell:
     """
 
     magics: tuple[MagicCall, ...] = ()
-    options: SessionOptions = field(default_factory=SessionOptions)
+    options: CellOptions = field(default_factory=CellOptions)
     script: str = ""
     script_line: int = 1
 
@@ -42,14 +42,14 @@ def parse_cell(text: str) -> Cell:
         MagicError: A magic line is wrong; nothing was run.
     """
     magics: list[MagicCall] = []
-    options = SessionOptions()
+    options = CellOptions()
     start, script_line = 0, 1
     for number, (line, end) in enumerate(_lines(text), start=1):
         stripped = line.strip()
         if stripped.startswith("%"):
             call = parse_magic(stripped)
             start, script_line = end, number + 1
-            if call.cell and isinstance(call.args, SessionOptions):
+            if call.cell and isinstance(call.args, CellOptions):
                 options = call.args
                 break
             magics.append(call)

@@ -26,7 +26,8 @@ from importlib import resources
 from pathlib import Path
 
 from vibesbox_kernel.errors import ShellStateError
-from vibesbox_kernel.shell.dump import Dump, new_mark, parse_dump
+from vibesbox_kernel.sessions.prepared import Unattended
+from vibesbox_kernel.shell.dump import Dump, Way, new_mark, parse_dump
 from vibesbox_kernel.shell.restore import begin_text, restore_text
 from vibesbox_kernel.shell.state import ShellState
 from vibesbox_kernel.shell.syntax import Check
@@ -159,6 +160,12 @@ class CellDirectory:
         except OSError as error:
             raise ShellStateError(f"the shell's state can not be read: {error}") from error
         return parse_dump(data, self.mark)
+
+    @property
+    def unattended(self) -> Unattended:
+        """How the broker settles this bash by itself when nobody is there for it."""
+        certain = tuple(str(way) for way in Way if way.certain)
+        return Unattended(verdict=str(self.path / "state"), certain=certain, go=str(self.path / "go"))
 
     def open_ready(self) -> int:
         """Make the fifo `ready`; its read end becomes readable when the start-up state is written."""

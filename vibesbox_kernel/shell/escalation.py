@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from vibesbox_kernel.errors import SessionEndedError, SessionNotFoundError, SessionTimeoutError, SurvivorsError
+from vibesbox_kernel.models import SessionStatus
 
 if TYPE_CHECKING:
     from vibesbox_kernel.sessions import SessionManager
@@ -18,6 +19,8 @@ TERM_SECONDS = 1.0
 
 class Interruption:
     """The interrupts of one cell: SIGINT; then, asked again or after the grace, SIGTERM; a second later SIGKILL.
+
+    A cell that is still queued is taken from the queue.
 
     Args:
         manager: Sends the signals.
@@ -43,6 +46,9 @@ class Interruption:
             self._again.set()
             return
         self.requested = True
+        if self._manager.info(self._session_id).status is SessionStatus.QUEUED:
+            await self._manager.terminate_session(self._session_id, force=True)  # nothing of the cell has run
+            return
         await self._send(signal.SIGINT)
         self._escalation = self._manager.engine.start(self._escalate(), name="vibesbox-escalation")
 

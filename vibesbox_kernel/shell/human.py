@@ -6,6 +6,8 @@ import math
 import re
 
 _BYTE_UNITS = ("kB", "MB", "GB", "TB")
+_PREFIXES = " kmgt"
+_SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,6})?)([kmgt]?)(i?)(b?)", re.IGNORECASE)
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?|\.\d+)(ms|s|m|h|d)?")
 
@@ -19,6 +21,22 @@ def format_bytes(count: int) -> str:
         size, step = size / 1000, step + 1
     unit = _BYTE_UNITS[step]
     return f"{size:.1f} {unit}" if size < 9.95 else f"{size:.0f} {unit}"
+
+
+def parse_bytes(text: str) -> int:
+    """Bytes from ``1000000``, ``512M``, ``2G``, ``1.5GiB`` or ``800kB``.
+
+    A letter alone is binary, as systemd and Docker have it: ``1M`` and ``1MiB`` are 1,048,576, ``1MB`` is 1,000,000.
+
+    Raises:
+        ValueError: The text is none of these.
+    """
+    match = _SIZE.fullmatch(text)
+    if match is None or (match[3] and not match[2]):
+        raise ValueError(f"{text!r} is not a size; write 512M, 2G or 1.5GiB (or MB, GB for powers of 1000)")
+    number, prefix, binary, byte = match.groups()
+    unit: int = (1000 if byte and not binary else 1024) ** _PREFIXES.index(prefix.lower() or " ")
+    return round(float(number) * unit)
 
 
 def format_duration(seconds: float) -> str:

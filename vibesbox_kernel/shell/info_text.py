@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from html import escape
 
-from vibesbox_kernel.models import SessionInfo
+from vibesbox_kernel.models import EndReason, OnFull, OnLeftovers, SessionInfo, SessionPolicy, SessionStatus
 from vibesbox_kernel.shell.human import format_bytes, format_duration
 from vibesbox_kernel.shell.references import label
 from vibesbox_kernel.shell.table_text import how_it_ended
@@ -14,9 +14,15 @@ from vibesbox_kernel.shell.table_text import how_it_ended
 _LONGEST_COMMAND = 2000
 
 
-def describe(info: SessionInfo, now: datetime) -> tuple[str, str]:
-    """The facts of a session, one a line, as text and as an HTML table."""
-    facts = list(_facts(info, now))
+def describe(info: SessionInfo, now: datetime, *, where: str = "here") -> tuple[str, str]:
+    """The facts of a session, one a line, as text and as an HTML table.
+
+    Args:
+        info: The session.
+        now: The time at which times that go on are taken.
+        where: Where it is from, in words.
+    """
+    facts = list(_facts(info, now, where))
     width = max(len(name) for name, _ in facts)
     indent = "\n" + " " * (width + 2)
     text = "".join(f"{name:<{width}}  {value.replace(chr(10), indent)}\n" for name, value in facts)
@@ -29,26 +35,79 @@ def describe(info: SessionInfo, now: datetime) -> tuple[str, str]:
     return text, html
 
 
-def _facts(info: SessionInfo, now: datetime) -> Iterator[tuple[str, str]]:
+def _facts(info: SessionInfo, now: datetime, where: str) -> Iterator[tuple[str, str]]:
+    queued = info.status is SessionStatus.QUEUED
     yield "name", info.name or "none"
     yield "pid", str(info.pid or "none yet")
     yield "session", info.session_id
-    yield "status", how_it_ended(info)
-    yield "started", _moment(info.started_at)
+    yield "status", how_it_ended(info, now)
+    if info.problem and info.end_reason is not EndReason.CANCELLED:
+        yield "problem", info.problem
+    if not queued:
+        yield "started", _moment(info.started_at)
     if info.ended_at is not None:
         yield "ended", _moment(info.ended_at)
-    yield "elapsed", format_duration(info.elapsed(now).total_seconds())
-    if info.cpu is not None:
-        yield "CPU", format_duration(info.cpu)
-    if info.rss is not None:
-        yield "memory", format_bytes(info.rss)
+    if not queued:
+        yield "elapsed", format_duration(info.elapsed(now).total_seconds())
+    if info.restarts:
+        yield "restarted", f"{info.restarts} times so far"
+    yield from _usage(info)
     yield "output", _output(info)
     yield "directory", info.cwd
     yield "streams", str(info.io)
-    yield "where", info.where
+    yield "from", where
+    yield "owner", _owner(info)
+    yield "program", info.instance or "unknown"
+    yield "durable", "yes: it outlives the program that owns it" if info.durable else "no"
+    if info.where != "local":
+        yield "machine", info.where
+    yield from _limits(info.policy)
     if info.leftovers:
         yield "left over", ", ".join(f"pid {pid}" for pid in info.leftovers)
     yield "command", _command(info.command)
+
+
+def _usage(info: SessionInfo) -> Iterator[tuple[str, str]]:
+    if info.cpu is not None:
+        yield "CPU", format_duration(info.cpu)
+    memory = [] if info.rss is None else [f"{format_bytes(info.rss)} now"]
+    memory += [] if info.peak_rss is None else [f"{format_bytes(info.peak_rss)} at most"]
+    if memory:
+        yield "memory", ", ".join(memory)
+    if info.processes is not None:
+        yield "processes", str(info.processes)
+    if info.read_bytes is not None and info.written_bytes is not None:
+        yield "storage", f"{format_bytes(info.read_bytes)} read, {format_bytes(info.written_bytes)} written"
+
+
+def _limits(policy: SessionPolicy) -> Iterator[tuple[str, str]]:
+    """What was asked for, where it is not the usual."""
+    times = {"time limit": policy.timeout, "idle limit": policy.idle_timeout}
+    yield from ((name, format_duration(limit)) for name, limit in times.items() if limit is not None)
+    if policy.nice:
+        yield "nice", str(policy.nice)
+    if policy.max_cpu_seconds is not None:
+        yield "CPU limit", f"{format_duration(policy.max_cpu_seconds)} for each process"
+    if policy.max_memory_bytes is not None:
+        yield "memory limit", f"{format_bytes(policy.max_memory_bytes)} for the whole tree"
+    if policy.max_output_bytes is not None:
+        yield "output limit", format_bytes(policy.max_output_bytes)
+    if policy.on_full is OnFull.BLOCK:
+        yield "when full", "it waits until output is discarded"
+    if policy.on_leftovers is OnLeftovers.KILL:
+        yield "leftovers", "are killed"
+    if policy.max_restarts:
+        yield "restarts", f"up to {policy.max_restarts} in a row after failures"
+    if policy.group is not None:
+        yield "group", policy.group
+    if policy.after:
+        yield "after", ", ".join(session_id[:8] for session_id in policy.after)
+
+
+def _owner(info: SessionInfo) -> str:
+    if info.ended_at is not None or info.owned:
+        return info.owner
+    return f"nobody since {info.owner} is gone; %adopt takes it over"
 
 
 def _output(info: SessionInfo) -> str:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 import signal as signals
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
-from vibesbox_kernel.models import IoMode
-from vibesbox_kernel.shell.human import parse_duration
+from vibesbox_kernel.models import IoMode, OnFull, OnLeftovers
+from vibesbox_kernel.sessions.options import MAX_NICE, PolicyOptions
+from vibesbox_kernel.shell.human import parse_bytes, parse_duration
 
 MAX_SIGNAL = 64
 _ENV = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
@@ -69,7 +72,38 @@ class InfoArgs:
 
 
 @dataclass(frozen=True)
-class SessionOptions:
+class DurableArgs:
+    """``%durable``: which sessions shall outlive this program, or (``off``) shall not."""
+
+    refs: tuple[str, ...]
+    off: bool = False
+
+
+@dataclass(frozen=True)
+class RenameArgs:
+    """``%rename``: whom, and what it is called from now on."""
+
+    ref: str
+    name: str
+
+
+@dataclass(frozen=True)
+class AdoptArgs:
+    """``%adopt``: which sessions of other programs to take over."""
+
+    refs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ParallelArgs:
+    """``%parallel``: how many sessions may run at a time (None: any number), of a group or (None) of all."""
+
+    limit: int | None
+    group: str | None = None
+
+
+@dataclass(frozen=True)
+class CellOptions:
     """The options of ``%%session`` and ``%session``; None leaves the choice to the front door.
 
     Attributes:
@@ -84,7 +118,23 @@ class SessionOptions:
     cwd: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     shell: str | None = None
+    durable: bool = False
+    nice: int | None = None
+    max_memory_bytes: int | None = None
+    max_cpu_seconds: int | None = None
+    idle_timeout: float | None = None
+    after: tuple[str, ...] = ()
+    group: str | None = None
+    on_leftovers: OnLeftovers | None = None
+    max_output_bytes: int | None = None
+    on_full: OnFull | None = None
     command: str | None = None
+
+    @property
+    def limits(self) -> PolicyOptions:
+        """The limits among them, as a SessionManager takes them: only what was given."""
+        given = ((name, getattr(self, name, None)) for name in PolicyOptions.__annotations__)
+        return cast("PolicyOptions", {name: value for name, value in given if value not in (None, ())})
 
 
 @dataclass(frozen=True)
@@ -94,7 +144,20 @@ class VibesboxArgs:
     subcommand: str | None = None
 
 
-MagicArgs = PsArgs | KillArgs | TailArgs | WaitArgs | SendArgs | InfoArgs | SessionOptions | VibesboxArgs
+MagicArgs = (
+    PsArgs
+    | KillArgs
+    | TailArgs
+    | WaitArgs
+    | SendArgs
+    | InfoArgs
+    | DurableArgs
+    | RenameArgs
+    | AdoptArgs
+    | ParallelArgs
+    | CellOptions
+    | VibesboxArgs
+)
 
 
 def duration(text: str) -> float:
@@ -111,6 +174,38 @@ def time_limit(text: str) -> float:
     if seconds <= 0:
         raise argparse.ArgumentTypeError(f"{text!r} is no time at all; give more than 0 s")
     return seconds
+
+
+def cpu_limit(text: str) -> int:
+    """An option's value that is CPU time: whole seconds, rounded up, as the system counts them."""
+    return math.ceil(time_limit(text))
+
+
+def size(text: str) -> int:
+    """An option's value that is a size of at least one byte."""
+    try:
+        count = parse_bytes(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no room at all; give at least 1 byte")
+    return count
+
+
+def niceness(text: str) -> int:
+    """How much lower a priority shall be."""
+    if not text.isascii() or not text.isdigit() or len(text) > 2 or int(text) > MAX_NICE:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not 0 to {MAX_NICE}; more is more patient, and less is not ours to give"
+        )
+    return int(text)
+
+
+def parallel_limit(text: str) -> int | None:
+    """How many at a time; None for any number, which is written 0."""
+    if not text.isascii() or not text.isdigit() or len(text) > 6:
+        raise argparse.ArgumentTypeError(f"{text!r} is not how many sessions may run at a time; 0 means any number")
+    return int(text) or None
 
 
 def line_count(text: str) -> int:

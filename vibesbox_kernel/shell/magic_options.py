@@ -3,39 +3,58 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from vibesbox_kernel.errors import MagicError
-from vibesbox_kernel.models import IoMode
+from vibesbox_kernel.models import IoMode, OnFull, OnLeftovers
 from vibesbox_kernel.shell.magic_args import (
+    AdoptArgs,
+    CellOptions,
+    DurableArgs,
     KillArgs,
+    ParallelArgs,
     SendArgs,
-    SessionOptions,
     TailArgs,
     WaitArgs,
+    cpu_limit,
     duration,
     environment_pair,
     line_count,
+    niceness,
     not_empty,
+    parallel_limit,
     signal_number,
+    size,
     time_limit,
 )
 from vibesbox_kernel.shell.magic_parser import MagicParser, nearest
 
+SUBCOMMANDS: Mapping[str, str] = MappingProxyType(
+    {"version": "which Vibesbox this is", "doctor": "what is guaranteed on this machine, and what is weaker"}
+)
+"""What may follow ``%vibesbox``, and what it says."""
+
+_Choice = TypeVar("_Choice", bound=StrEnum)
+
 _REF_HELP = "a session's name, pid or id (or the beginning of its id)"
 
 
-def build_session(values: Mapping[str, Any]) -> SessionOptions:
-    """The options, with an environment that can not be changed."""
-    return SessionOptions(**{**values, "env": MappingProxyType(dict(values["env"]))})
+def build_session(values: Mapping[str, Any]) -> CellOptions:
+    """The options, with an environment that can not be changed, and each session that it follows once."""
+    fixed = {"env": MappingProxyType(dict(values["env"])), "after": tuple(dict.fromkeys(values["after"]))}
+    return CellOptions(**{**values, **fixed})
 
 
 def add_ps(parser: MagicParser) -> None:
     """``%ps``."""
     parser.add_argument(
-        "-a", "--all", action="store_true", help="with every session that is remembered, not only the newest ended"
+        "-a",
+        "--all",
+        action="store_true",
+        help="with every session that is remembered, and those of your other notebooks and programs",
     )
     parser.add_argument("-w", "--widget", action="store_true", help="as a live table with buttons")
     parser.add_argument("--json", action="store_true", help="as JSON")
@@ -47,7 +66,7 @@ def add_kill(parser: MagicParser) -> None:
     how = parser.add_mutually_exclusive_group()
     how.add_argument("-9", "--force", action="store_true", help="SIGKILL at once, without asking nicely first")
     how.add_argument("-s", "--signal", type=signal_number, metavar="SIG", help="send this one signal and nothing more")
-    parser.add_argument("--all", action="store_true", help="every running session")
+    parser.add_argument("--all", action="store_true", help="every session of ours that runs or is queued")
 
 
 def build_kill(values: Mapping[str, Any]) -> KillArgs:
@@ -104,6 +123,54 @@ def add_info(parser: MagicParser) -> None:
     parser.add_argument("ref", metavar="REF", help=_REF_HELP)
 
 
+def add_durable(parser: MagicParser) -> None:
+    """``%durable``."""
+    parser.add_argument("refs", nargs="+", metavar="REF", help=_REF_HELP)
+    parser.add_argument("--off", action="store_true", help="no: they shall end with this program")
+
+
+def build_durable(values: Mapping[str, Any]) -> DurableArgs:
+    """Each reference once."""
+    return DurableArgs(**{**values, "refs": tuple(dict.fromkeys(values["refs"]))})
+
+
+def add_rename(parser: MagicParser) -> None:
+    """``%rename``."""
+    parser.add_argument("ref", metavar="REF", help=_REF_HELP)
+    parser.add_argument(
+        "name", type=not_empty, metavar="NAME", help="its new name; no other running session may have it"
+    )
+
+
+def add_adopt(parser: MagicParser) -> None:
+    """``%adopt``."""
+    parser.add_argument("refs", nargs="+", metavar="REF", help=f"{_REF_HELP}; %%ps -a lists what there is elsewhere")
+
+
+def build_adopt(values: Mapping[str, Any]) -> AdoptArgs:
+    """Each reference once."""
+    return AdoptArgs(tuple(dict.fromkeys(values["refs"])))
+
+
+def add_parallel(parser: MagicParser) -> None:
+    """``%parallel``."""
+    parser.add_argument(
+        "limit", type=parallel_limit, metavar="N", help="so many at a time, the others wait in the queue; 0: any number"
+    )
+    parser.add_argument(
+        "-g",
+        "--group",
+        type=not_empty,
+        metavar="G",
+        help="of those with --group G; without it: of all sessions together",
+    )
+
+
+def build_parallel(values: Mapping[str, Any]) -> ParallelArgs:
+    """As they are."""
+    return ParallelArgs(**values)
+
+
 def add_session(parser: MagicParser) -> None:
     """``%session`` and ``%%session``."""
     parser.usage = "%%%%session [options] over a cell, or %%session [options] COMMAND"
@@ -112,7 +179,9 @@ def add_session(parser: MagicParser) -> None:
     )
     parser.add_argument("--name", type=not_empty, metavar="N", help="a name to call it by")
     parser.add_argument("--timeout", type=time_limit, metavar="S", help="end it after this long (90, 1.5, 2m, 1h)")
-    parser.add_argument("--io", type=_io_mode, choices=list(IoMode), metavar="pty|pipe", help="a terminal, or pipes")
+    parser.add_argument(
+        "--io", type=_choice_of(IoMode), choices=list(IoMode), metavar="pty|pipe", help="a terminal, or pipes"
+    )
     parser.add_argument("--cwd", type=not_empty, metavar="D", help="the directory to run in")
     parser.add_argument(
         "--env",
@@ -123,15 +192,73 @@ def add_session(parser: MagicParser) -> None:
         help="set a variable; may be repeated",
     )
     parser.add_argument("--shell", type=not_empty, metavar="PATH", help="the shell or interpreter to run it with")
+    parser.add_argument(
+        "--durable", action="store_true", help="it survives the end and the restart of this kernel or program"
+    )
+    _add_queue(parser.add_argument_group("when it runs"))
+    _add_limits(parser.add_argument_group("its limits"))
 
 
-def _io_mode(text: str) -> IoMode:
-    try:
-        return IoMode(text)
-    except ValueError:
-        near = nearest(text, IoMode)
-        hint = f"; did you mean {near}?" if near else ""
-        raise argparse.ArgumentTypeError(f"{text!r} is neither pty nor pipe{hint}") from None
+def _add_queue(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--after",
+        type=not_empty,
+        action="append",
+        default=[],
+        metavar="REF",
+        help="when that session has succeeded; may be repeated",
+    )
+    group.add_argument(
+        "--group",
+        type=not_empty,
+        metavar="G",
+        help="one of a group, of which %%parallel lets only so many run at a time",
+    )
+
+
+def _add_limits(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--idle-timeout", type=time_limit, metavar="S", help="end it after this long without output and input"
+    )
+    group.add_argument("--nice", type=niceness, metavar="N", help="lower priority, 0 to 19")
+    group.add_argument(
+        "--mem", type=size, dest="max_memory_bytes", metavar="SIZE", help="end it if its processes use more (512M, 2G)"
+    )
+    group.add_argument(
+        "--cpu", type=cpu_limit, dest="max_cpu_seconds", metavar="S", help="CPU time that each of its processes may use"
+    )
+    group.add_argument(
+        "--leftovers",
+        type=_choice_of(OnLeftovers),
+        choices=list(OnLeftovers),
+        dest="on_leftovers",
+        metavar="|".join(OnLeftovers),
+        help="what to do with processes that it leaves running (keep)",
+    )
+    group.add_argument(
+        "--output", type=size, dest="max_output_bytes", metavar="SIZE", help="disk space for its output (256M)"
+    )
+    group.add_argument(
+        "--on-full",
+        type=_choice_of(OnFull),
+        choices=list(OnFull),
+        metavar="|".join(OnFull),
+        help="what to do when that is used up: drop the oldest output and count it (the default), or let it wait",
+    )
+
+
+def _choice_of(kind: type[_Choice]) -> Callable[[str], _Choice]:
+    """Reads one of a few words; the error names the nearest."""
+
+    def choice(text: str) -> _Choice:
+        try:
+            return kind(text)
+        except ValueError:
+            near = nearest(text, kind)
+            hint = f"; did you mean {near}?" if near else ""
+            raise argparse.ArgumentTypeError(f"{text!r} is neither {' nor '.join(kind)}{hint}") from None
+
+    return choice
 
 
 def add_vibesbox(parser: MagicParser) -> None:
@@ -140,15 +267,15 @@ def add_vibesbox(parser: MagicParser) -> None:
         "subcommand",
         nargs="?",
         type=_subcommand,
-        metavar="version",
-        help="which Vibesbox this is; without it: the list of magics",
+        metavar="|".join(SUBCOMMANDS),
+        help="; ".join((*(f"{name}: {does}" for name, does in SUBCOMMANDS.items()), "without it: the list of magics")),
     )
 
 
 def _subcommand(text: str) -> str:
-    if text != "version":
-        near = nearest(text, ["version"])
-        hint = f"; did you mean {near}?" if near else "; there is: version"
+    if text not in SUBCOMMANDS:
+        near = nearest(text, SUBCOMMANDS)
+        hint = f"; did you mean {near}?" if near else f"; there is: {', '.join(SUBCOMMANDS)}"
         raise argparse.ArgumentTypeError(f"no sub-command {text!r}{hint}")
     return text
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from vibesbox_kernel.errors import MagicError
 from vibesbox_kernel.shell import magic_options as options
-from vibesbox_kernel.shell.magic_args import InfoArgs, MagicArgs, PsArgs, VibesboxArgs
+from vibesbox_kernel.shell.magic_args import InfoArgs, MagicArgs, PsArgs, RenameArgs, VibesboxArgs
 from vibesbox_kernel.shell.magic_parser import HELP_OPTIONS, MagicParser, nearest
 from vibesbox_kernel.shell.words import iterate_words
 
@@ -178,6 +178,10 @@ _TABLE = (
     Magic("wait", "until sessions are over", options.add_wait, options.build_wait),
     Magic("send", "type into a session", options.add_send, options.build_send),
     Magic("info", "everything known of one session", options.add_info, lambda values: InfoArgs(**values)),
+    Magic("durable", "let sessions outlive this kernel or program", options.add_durable, options.build_durable),
+    Magic("rename", "give a session another name", options.add_rename, lambda values: RenameArgs(**values)),
+    Magic("adopt", "take over durable sessions that nobody owns", options.add_adopt, options.build_adopt),
+    Magic("parallel", "how many sessions may run at a time", options.add_parallel, options.build_parallel),
     Magic(
         "session",
         "run this cell as a session of its own kind",
@@ -188,7 +192,7 @@ _TABLE = (
     ),
     Magic(
         "vibesbox",
-        "the magics, and which Vibesbox this is",
+        "the magics, which Vibesbox this is, and how it is (doctor)",
         options.add_vibesbox,
         lambda values: VibesboxArgs(**values),
     ),

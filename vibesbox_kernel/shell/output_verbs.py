@@ -11,7 +11,7 @@ from vibesbox_kernel.errors import MagicError
 from vibesbox_kernel.sessions.text_output import dropped_line
 from vibesbox_kernel.shell.ansi import OutputFilter
 from vibesbox_kernel.shell.human import format_bytes
-from vibesbox_kernel.shell.references import label, resolve_all
+from vibesbox_kernel.shell.references import find, label
 from vibesbox_kernel.shell.tail_view import read_tail
 from vibesbox_kernel.shell.verb_result import VerbResult
 
@@ -29,7 +29,7 @@ async def show_tail(manager: SessionManager, ref: str, *, lines: int = 10) -> Ve
     Raises:
         SessionNotFoundError: There is no such session.
     """
-    (info,) = resolve_all(manager, [ref])
+    info = await find(manager, ref)
     end = manager.output_end(info.session_id)
     view = await read_tail(manager, info.session_id, oldest=0, end=end, max_lines=lines, max_bytes=MAX_SHOWN_BYTES)
     shown = view.data.count(b"\n") + (not view.data.endswith(b"\n"))
@@ -46,7 +46,7 @@ async def save_output(manager: SessionManager, ref: str, path: Path) -> VerbResu
         SessionNotFoundError: There is no such session.
         MagicError: The file can not be written.
     """
-    (info,) = resolve_all(manager, [ref])
+    info = await find(manager, ref)
     try:
         file = await asyncio.to_thread(path.open, "wb")
         try:
@@ -77,7 +77,7 @@ async def follow_output(
     Raises:
         SessionNotFoundError: There is no such session.
     """
-    (info,) = resolve_all(manager, [ref])
+    info = await find(manager, ref)
     cursor = await tail_start(manager, info.session_id, lines=lines)
     output = OutputFilter(terminal=terminal)
     while True:

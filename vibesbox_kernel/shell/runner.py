@@ -15,7 +15,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vibesbox_kernel.errors import ShellNotFoundError, ShellStateError, VibesboxError
+from vibesbox_kernel.errors import (
+    SessionNotFoundError,
+    SessionTimeoutError,
+    ShellNotFoundError,
+    ShellStateError,
+    VibesboxError,
+)
 from vibesbox_kernel.models import EndReason, ExitStatus, IoMode
 from vibesbox_kernel.shell.cell import Cell
 from vibesbox_kernel.shell.cell_files import Driver
@@ -26,11 +32,15 @@ from vibesbox_kernel.shell.script import existing_directory, make_script
 from vibesbox_kernel.shell.spare import Spares
 from vibesbox_kernel.shell.startup import first_state
 from vibesbox_kernel.shell.stream import OutputSink
+from vibesbox_kernel.shell.turn import why_never
 
 if TYPE_CHECKING:
     from vibesbox_kernel.sessions import SessionManager
 
 STARTUP_SECONDS = 5.0
+
+BRIEF_SECONDS = 0.1
+REAPED_SECONDS = 0.1
 
 LATER_SECONDS = 0.001
 """What is not the cell's own affair waits until its outcome is on its way to the user."""
@@ -51,6 +61,10 @@ class CellOutcome:
         leftovers: Processes that it has left running.
         duration: Seconds from its begin to its shell's end.
         syntax_error: Bash could not read it, so nothing of it was run.
+        not_started: Why it has left its queue without having started; None if it has started.
+        queued: A background cell that waits for its turn.
+        cpu: CPU seconds that its processes have used; None where that is not known, as of brief cells.
+        peak_rss: Resident bytes of its processes at most; None like ``cpu``.
     """
 
     session_id: str
@@ -63,6 +77,10 @@ class CellOutcome:
     leftovers: int = 0
     duration: float = 0.0
     syntax_error: bool = False
+    not_started: str | None = None
+    queued: bool = False
+    cpu: float | None = None
+    peak_rss: int | None = None
 
 
 class CellRunner:
@@ -120,7 +138,8 @@ class CellRunner:
     async def run(self, cell: Cell, *, label: str, sink: OutputSink) -> CellOutcome:
         """Run a cell's script; its magics are the caller's.
 
-        A background cell's outcome is there at once. If the caller is cancelled, the cell goes on.
+        A background cell's outcome is there at once; a foreground cell that is queued waits for its turn. Either
+        starts from the state of now. If the caller is cancelled, the cell goes on.
 
         Args:
             cell: The cell.
@@ -131,6 +150,7 @@ class CellRunner:
             NameTakenError: Another running session has the name.
             DirectoryNotFoundError: No such ``--cwd``.
             ShellNotFoundError: No such ``--shell``.
+            SessionNotFoundError: No such ``--after``.
         """
         return await self._manager.engine.run(self._run_to_the_end(cell, label, sink))
 
@@ -188,7 +208,14 @@ class CellRunner:
         self._manager.engine.start(self._see_to_its_end(running), name=f"vibesbox-{label}")
         self._prewarm_soon()
         waiting = running.waiting
-        return CellOutcome(waiting.session_id, waiting.pid, None, None, notices=self._take_notices(running))
+        return CellOutcome(
+            waiting.session_id,
+            waiting.pid,
+            None,
+            None,
+            notices=self._take_notices(running),
+            queued=running.turn.waits,
+        )
 
     async def _begin_cell(self, cell: Cell, label: str, sink: OutputSink) -> Running:
         generation = self.generation
@@ -216,17 +243,43 @@ class CellRunner:
 
     async def _see_to_its_end(self, running: Running) -> CellOutcome:
         try:
+            if not await running.turn.wait():
+                return self._not_started(running)
             end = await wait_for_end(self._manager, running.waiting, interrupted=lambda: running.interruption.requested)
-            took = time.monotonic() - running.began_at
+            took = time.monotonic() - running.turn.came_at
             await running.interruption.end()
             if running.interruption.escalated and end.others:
                 await running.interruption.end_rest()
             await self._flush(running)
+            if not end.others and took > BRIEF_SECONDS:
+                # What it has used is known when it is reaped, milliseconds later: no brief cell is held up for that.
+                with contextlib.suppress(SessionNotFoundError, SessionTimeoutError):
+                    await self._manager.wait(running.waiting.session_id, REAPED_SECONDS)
             return self._take_outcome(running, end, took)
         finally:
             await running.interruption.end()
             self._foreground.pop(running.waiting.session_id, None)
-            asyncio.get_running_loop().call_later(LATER_SECONDS, running.waiting.directory.remove)
+            if not running.outlives_us(self._manager):
+                asyncio.get_running_loop().call_later(LATER_SECONDS, running.waiting.directory.remove)
+
+    def _not_started(self, running: Running) -> CellOutcome:
+        """A cell has left its queue: the shell is as if it had never been."""
+        waiting, why = running.waiting, why_never(self._manager, running.waiting.session_id)
+        notices: tuple[str, ...] = ()
+        if running.foreground:
+            notices = self._take_notices(running)
+            self._prewarm_soon()
+        else:
+            running.sink.text(f"[vibesbox: not started: {why}]\n")
+        return CellOutcome(
+            waiting.session_id,
+            waiting.pid,
+            None,
+            EndReason.CANCELLED,
+            interrupted=running.interruption.requested,
+            notices=notices,
+            not_started=why,
+        )
 
     async def _flush(self, running: Running) -> None:
         cursor = self._manager.exited_cursor(running.waiting.session_id)
@@ -242,6 +295,7 @@ class CellRunner:
             if end.exit_status is not None:
                 self._status = end.exit_status.shell_code
             self._prewarm_soon()
+        info = running.info(self._manager)
         return CellOutcome(
             session_id=running.waiting.session_id,
             pid=running.waiting.pid,
@@ -253,6 +307,8 @@ class CellRunner:
             leftovers=end.others,
             duration=took,
             syntax_error=end.syntax_error,
+            cpu=info.cpu if info else None,
+            peak_rss=info.peak_rss if info else None,
         )
 
     def _commit(self, running: Running, end: CellEnd) -> tuple[bool, tuple[str, ...]]:

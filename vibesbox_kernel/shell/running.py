@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from vibesbox_kernel.errors import SessionEndedError, ShellStateError
-from vibesbox_kernel.models import IoMode
+from vibesbox_kernel.models import IoMode, SessionInfo
 from vibesbox_kernel.shell.cell import Cell
 from vibesbox_kernel.shell.escalation import Interruption
 from vibesbox_kernel.shell.handing_over import CellEnd
@@ -17,6 +16,7 @@ from vibesbox_kernel.shell.script import Script
 from vibesbox_kernel.shell.spare import WaitingBash
 from vibesbox_kernel.shell.state import ShellState
 from vibesbox_kernel.shell.stream import OutputPump, OutputSink
+from vibesbox_kernel.shell.turn import Turn, what_it_waits_for
 
 if TYPE_CHECKING:
     from vibesbox_kernel.sessions import SessionManager
@@ -29,20 +29,31 @@ class Running:
     Attributes:
         waiting: Its bash, which waits no more.
         pump: Shows its output, until the session ends.
-        began_at: By the monotonic clock.
+        turn: Whether and how long it waits in a queue.
     """
 
     cell: Cell
     script: Script
     waiting: WaitingBash
+    sink: OutputSink
     pump: OutputPump
     interruption: Interruption
-    began_at: float
+    turn: Turn
 
     @property
     def foreground(self) -> bool:
         """Whether somebody waits for it."""
         return not self.cell.options.background
+
+    def outlives_us(self, manager: SessionManager) -> bool:
+        """Whether its bash still needs its directory though nobody here looks after it any more."""
+        info = self.info(manager)
+        return info is not None and info.durable and info.ended_at is None and info.exit_status is None
+
+    def info(self, manager: SessionManager) -> SessionInfo | None:
+        """How its session stands; None when it is not remembered any more."""
+        found = manager.get_session(self.waiting.session_id)
+        return None if found is None else found.info
 
     def state_after(self, end: CellEnd) -> ShellState:
         """What the cell hands on, without what it was given for itself alone (unless it has changed that).
@@ -55,6 +66,8 @@ class Running:
             raise ShellStateError(f"the cell's shell did not hand over its state ({status})")
         base = self.waiting.generation.state
         state = ShellState.from_dump(end.dump, base).without_exports(base, self.cell.options.env)
+        if self.cell.options.max_cpu_seconds is not None:
+            state = state.with_cpu_limit_of(base)
         if self.script.for_one_cell and state.cwd == self.script.directory:
             state = replace(state, directory=base.directory, old_directory=base.old_directory)
         return state
@@ -87,16 +100,30 @@ async def begin(
     )
     options = cell.options
     await manager.begin_session(
-        waiting.session_id, command=cell.script, name=options.name, control=control, timeout=options.timeout
+        waiting.session_id,
+        command=cell.script,
+        name=options.name,
+        control=control,
+        durable=options.durable,
+        unattended=waiting.directory.unattended,  # always: what is not durable may be made so
+        **options.limits,
     )
+    turn = Turn(manager, waiting.session_id)
     pump = OutputPump(manager, waiting.session_id, sink)
     manager.engine.start(pump.run(), name=f"vibesbox-output-{label}")
     interruption = Interruption(
         manager, waiting.session_id, grace=interrupt_grace, say=lambda step: sink.text(f"[vibesbox: {step}]\n")
     )
-    running = Running(cell, script, waiting, pump, interruption, time.monotonic())
+    running = Running(cell, script, waiting, sink, pump, interruption, turn)
+    if turn.waits:
+        sink.text(f"[vibesbox: {_waits_for(manager, running)}]\n")
     if running.foreground and waiting.io is IoMode.PIPE:
         # A script's standard input: nobody could send it anything while it keeps the notebook waiting.
         with contextlib.suppress(SessionEndedError):
             await manager.send_input(waiting.session_id, b"", eof=True)
     return running
+
+
+def _waits_for(manager: SessionManager, running: Running) -> str:
+    what = what_it_waits_for(manager, running.waiting.session_id)
+    return f"waits for {what}; {'an interrupt' if running.foreground else '%kill'} takes it from the queue"

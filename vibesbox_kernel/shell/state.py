@@ -39,6 +39,7 @@ _INTERACTIVE_OPTIONS = frozenset({b"emacs", b"histexpand", b"history", b"monitor
 
 # Not `-R`: by that limit the broker knows whose a process is.
 _LIMITS = b"cdefilmnqrstuvx"
+_CPU_TIME = b"t"
 _LIMIT = re.compile(rb"(?m)-(\w)\) +(\S+)$")
 
 
@@ -132,6 +133,19 @@ class ShellState:
                 if key in base.variables:
                     variables[key] = base.variables[key]
         return replace(self, variables=variables)
+
+    def with_cpu_limit_of(self, base: ShellState) -> ShellState:
+        """The state with another's limit of CPU time: the cell's own was for it alone."""
+        return replace(
+            self,
+            soft_limits=_with(self.soft_limits, base.soft_limits, _CPU_TIME),
+            hard_limits=_with(self.hard_limits, base.hard_limits, _CPU_TIME),
+        )
+
+
+def _with(limits: Mapping[bytes, bytes], base: Mapping[bytes, bytes], letter: bytes) -> Mapping[bytes, bytes]:
+    others = {key: value for key, value in limits.items() if key != letter}
+    return {**others, letter: base[letter]} if letter in base else others
 
 
 def _read(sections: Mapping[str, bytes], previous: ShellState) -> ShellState:

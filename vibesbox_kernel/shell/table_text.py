@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
@@ -18,6 +19,10 @@ _NAME_COLUMNS = 24
 _LONGEST_COMMAND = 1000
 _RIGHT_ALIGNED = frozenset({"pid", "elapsed", "CPU", "memory", "output"})
 _GAP = "  "
+_FROM = "from"
+
+Where = Callable[[SessionInfo], str]
+"""Says in words where a session is from."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +58,13 @@ class SessionRow:
 def session_row(info: SessionInfo, now: datetime) -> SessionRow:
     """Put one session into words."""
     over = info.ended_at is not None
+    never_ran = info.status is SessionStatus.QUEUED or info.end_reason is EndReason.CANCELLED
     return SessionRow(
         name=_one_line(info.name or ""),
         pid=str(info.pid or ""),
-        status=status_word(info),
+        status=status_word(info, now),
         exit=exit_word(info),
-        elapsed=format_duration(info.elapsed(now).total_seconds()),
+        elapsed="" if never_ran else format_duration(info.elapsed(now).total_seconds()),
         cpu="" if info.cpu is None else format_duration(info.cpu),
         memory="" if info.rss is None or over else format_bytes(info.rss),
         output=format_bytes(info.output_bytes),
@@ -66,27 +72,43 @@ def session_row(info: SessionInfo, now: datetime) -> SessionRow:
     )
 
 
-def status_word(info: SessionInfo) -> str:
-    """How a session stands: ``running``, or how it ended."""
-    if info.status is SessionStatus.RUNNING:
-        return "waits for input" if info.waiting_for_input else "running"
+def status_word(info: SessionInfo, now: datetime | None = None) -> str:
+    """How a session stands: ``running``, ``restarts in 4 s``, ``queued, durable``, or how it ended.
+
+    Args:
+        info: The session.
+        now: The time from which a coming restart is counted.
+    """
+    if info.ended_at is None and info.end_reason is None:
+        return f"{_word_of_the_living(info, now)}{', durable' if info.durable else ''}"
     if info.end_reason in (EndReason.TERMINATED, EndReason.KILLED):
         return "killed"  # to whoever did it both are one; the exit status tells them apart
     return str(info.end_reason or info.status)
 
 
+def _word_of_the_living(info: SessionInfo, now: datetime | None) -> str:
+    if info.restart_at is not None:
+        seconds = math.ceil((info.restart_at - now).total_seconds()) if now is not None else 0
+        return f"restarts in {seconds} s" if seconds > 0 else "restarts"
+    if info.waiting_for_input:
+        return "waits for input"
+    return str(info.status)
+
+
 def exit_word(info: SessionInfo) -> str:
     """The exit code, the signal's name, or nothing as long as there is neither."""
-    status = info.exit_status
+    status = None if info.end_reason is EndReason.CANCELLED else info.exit_status
     if status is None:
         return ""
     return str(status) if status.code is None else str(status.code)
 
 
-def how_it_ended(info: SessionInfo) -> str:
+def how_it_ended(info: SessionInfo, now: datetime | None = None) -> str:
     """Both in a few words: ``killed (SIGKILL)``, ``exited (exit 3)``, ``running``."""
+    if info.end_reason is EndReason.CANCELLED:
+        return f"cancelled before it could start{f': {info.problem}' if info.problem else ''}"
     status = info.exit_status
-    return status_word(info) if status is None else f"{status_word(info)} ({status})"
+    return status_word(info, now) if status is None else f"{status_word(info, now)} ({status})"
 
 
 def command_line(command: str) -> str:
@@ -96,29 +118,34 @@ def command_line(command: str) -> str:
     return f"{first} …" if len(lines) > 1 else first
 
 
-def text_table(sessions: Iterable[SessionInfo], *, now: datetime, width: int) -> str:
+def text_table(sessions: Iterable[SessionInfo], *, now: datetime, width: int, where: Where | None = None) -> str:
     """The table in a fixed-width font; every line fits into the width and none wraps.
 
     Args:
         sessions: The rows, in this order.
         now: The time at which elapsed times are taken.
         width: Columns of the terminal or output.
+        where: Says where a session is from, for one more column; None for a table of ours alone.
     """
-    rows = [session_row(info, now).cells for info in sessions]
+    rows = [_cells(info, now, where) for info in sessions]
     if not rows:
         return f"{NO_SESSIONS}\n"
     rows = [(_cut(row[0], _NAME_COLUMNS), *row[1:]) for row in rows]
-    table = [HEADINGS, *rows]
-    widths = [max(columns(row[number]) for row in table) for number in range(len(HEADINGS))]
-    right = [heading in _RIGHT_ALIGNED for heading in HEADINGS]
+    headings = _headings(where)
+    table = [headings, *rows]
+    widths = [max(columns(row[number]) for row in table) for number in range(len(headings))]
+    right = [heading in _RIGHT_ALIGNED for heading in headings]
     return "".join(f"{_cut(_line(row, widths, right), width)}\n" for row in table)
 
 
-def html_table(sessions: Iterable[SessionInfo], *, now: datetime, caption: str = CAPTION) -> str:
+def html_table(
+    sessions: Iterable[SessionInfo], *, now: datetime, caption: str = CAPTION, where: Where | None = None
+) -> str:
     """The table as HTML that needs no script and no style sheet, for pages and front-ends without widgets."""
-    head = "".join(f'<th scope="col" style="{_alignment(name)}">{escape(name)}</th>' for name in HEADINGS)
-    body = "".join(_html_row(info, now) for info in sessions)
-    body = body or f'<tr><td colspan="{len(HEADINGS)}" style="text-align:left">{NO_SESSIONS}</td></tr>'
+    headings = _headings(where)
+    head = "".join(f'<th scope="col" style="{_alignment(name)}">{escape(name)}</th>' for name in headings)
+    body = "".join(_html_row(info, now, where) for info in sessions)
+    body = body or f'<tr><td colspan="{len(headings)}" style="text-align:left">{NO_SESSIONS}</td></tr>'
     return (
         f'<table class="vibesbox-sessions"><caption>{escape(caption)}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
@@ -138,10 +165,19 @@ def _char_columns(char: str) -> int:
     return 2 if unicodedata.east_asian_width(char) in ("W", "F") else 1
 
 
-def _html_row(info: SessionInfo, now: datetime) -> str:
-    row = session_row(info, now)
+def _headings(where: Where | None) -> tuple[str, ...]:
+    return HEADINGS if where is None else (*HEADINGS[:-1], _FROM, HEADINGS[-1])
+
+
+def _cells(info: SessionInfo, now: datetime, where: Where | None) -> tuple[str, ...]:
+    """A row's words in the order of the headings."""
+    cells = session_row(info, now).cells
+    return cells if where is None else (*cells[:-1], _one_line(where(info)), cells[-1])
+
+
+def _html_row(info: SessionInfo, now: datetime, where: Where | None) -> str:
     cells = []
-    for heading, text in zip(HEADINGS, row.cells, strict=True):
+    for heading, text in zip(_headings(where), _cells(info, now, where), strict=True):
         title, shown = "", escape(text)
         if heading == "name":
             cells.append(f'<th scope="row" style="{_alignment(heading)}">{shown}</th>')

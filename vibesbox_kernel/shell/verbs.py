@@ -16,26 +16,34 @@ from vibesbox_kernel.errors import (
     MagicError,
     SessionEndedError,
     SessionNotFoundError,
+    SessionOwnedError,
     SessionTimeoutError,
     SurvivorsError,
 )
 from vibesbox_kernel.models import SessionInfo
+from vibesbox_kernel.sessions.doctor import diagnose
+from vibesbox_kernel.shell.doctor_text import describe as describe_diagnosis
 from vibesbox_kernel.shell.info_text import describe
 from vibesbox_kernel.shell.magic_args import (
+    AdoptArgs,
+    CellOptions,
+    DurableArgs,
     InfoArgs,
     KillArgs,
+    ParallelArgs,
     PsArgs,
+    RenameArgs,
     SendArgs,
-    SessionOptions,
     TailArgs,
     VibesboxArgs,
     WaitArgs,
 )
 from vibesbox_kernel.shell.magics import MagicCall, help_text, overview
 from vibesbox_kernel.shell.output_verbs import save_output, show_tail
-from vibesbox_kernel.shell.references import label, resolve_all
+from vibesbox_kernel.shell.references import find, from_word, label, resolve_all
+from vibesbox_kernel.shell.sharing_verbs import not_ours, share
 from vibesbox_kernel.shell.table_text import how_it_ended, html_table, text_table
-from vibesbox_kernel.shell.verb_result import Json, VerbResult
+from vibesbox_kernel.shell.verb_result import Json, VerbResult, joined, line, plain
 
 if TYPE_CHECKING:
     from vibesbox_kernel.sessions import SessionManager
@@ -69,35 +77,40 @@ async def carry_out(
             return await list_sessions(manager, args, width=width)
         case KillArgs() as args:
             return await kill(manager, args)
-        case TailArgs(save=None) as args:
-            return await show_tail(manager, args.ref, lines=args.lines)
         case TailArgs() as args:
-            return await save_output(manager, args.ref, _destination(args.save or "", directory))
+            return await tail(manager, args, directory=directory)
         case WaitArgs() as args:
             return await wait(manager, args)
         case SendArgs() as args:
             return await send(manager, args)
         case InfoArgs() as args:
             return await show_info(manager, args)
+        case DurableArgs() | RenameArgs() | AdoptArgs() | ParallelArgs() as args:
+            return await share(manager, args)
+        case VibesboxArgs(subcommand="doctor"):
+            return await examine(manager, width=width)
         case VibesboxArgs() as args:
             return say_about(args)
-        case SessionOptions():
+        case CellOptions():
             raise MagicError(f"%{call.name} runs a command; that is not possible here", magic=f"%{call.name}")
 
 
 async def list_sessions(manager: SessionManager, args: PsArgs, *, width: int = DEFAULT_WIDTH) -> VerbResult:
-    """``%ps``: the running sessions and the newest ended ones, or all."""
+    """``%ps``: the running sessions and the newest ended ones, or all, those of the user's other programs too."""
     await manager.refresh_usage()
-    everything = manager.list_sessions()
+    # In a thread: for those of other programs many files are read.
+    everything = await asyncio.to_thread(manager.list_sessions, args.all)
     shown = everything if args.all else _newest(everything)
-    data: Json = [_plain(info) for info in shown]
+    data: Json = [plain(info) for info in shown]
     if args.json:
         return VerbResult(json.dumps(data, indent=2, ensure_ascii=False) + "\n", data=data)
     now = datetime.now(UTC)
     hidden = len(everything) - len(shown)
     note = f"{hidden} more ended: %ps -a" if hidden else ""
-    text = text_table(shown, now=now, width=width) + (f"{note}\n" if note else "")
-    html = html_table(shown, now=now, caption=f"Sessions ({note})" if note else "Sessions")
+    foreign = any(not manager.is_ours(info.session_id) for info in shown)
+    where = (lambda info: from_word(info, here=manager.is_ours(info.session_id))) if foreign else None
+    text = text_table(shown, now=now, width=width, where=where) + (f"{note}\n" if note else "")
+    html = html_table(shown, now=now, caption=f"Sessions ({note})" if note else "Sessions", where=where)
     return VerbResult(text, html=html, data=data)
 
 
@@ -107,36 +120,43 @@ async def kill(manager: SessionManager, args: KillArgs) -> VerbResult:
     Every reference is resolved before anything is sent. What became of each session is one line; a session that
     could not be ended is said with the pids that are left, and makes the result a failure.
     """
-    running = [info for info in manager.list_sessions() if info.is_running]
-    targets = running if args.all else resolve_all(manager, args.refs)
+    targets = _alive_and_ours(manager) if args.all else await resolve_all(manager, args.refs)
     if not targets:
         return VerbResult("no session is running\n", data=[])
     act = partial(_end, manager, args.force) if args.signal is None else partial(_signal, manager, args.signal)
-    return _joined(await asyncio.gather(*(act(info) for info in targets)))
+    return joined(await asyncio.gather(*(act(info) for info in targets)))
+
+
+async def tail(manager: SessionManager, args: TailArgs, *, directory: Path | None = None) -> VerbResult:
+    """``%tail``: the last lines, or all of it into a file; a relative path begins in the directory."""
+    if args.save is None:
+        return await show_tail(manager, args.ref, lines=args.lines)
+    return await save_output(manager, args.ref, _destination(args.save, directory))
 
 
 async def wait(manager: SessionManager, args: WaitArgs) -> VerbResult:
     """``%wait``: until all sessions are over, or the time is; which then is a failure."""
-    targets = resolve_all(manager, args.refs)
-    return _joined(await asyncio.gather(*(_wait(manager, args.timeout, info) for info in targets)))
+    targets = await resolve_all(manager, args.refs)
+    return joined(await asyncio.gather(*(_wait(manager, args.timeout, info) for info in targets)))
 
 
 async def send(manager: SessionManager, args: SendArgs) -> VerbResult:
     """``%send``: type a text and Enter, end the input, or both. The text is never repeated: it may be a secret."""
-    (info,) = resolve_all(manager, [args.ref])
+    info = await find(manager, args.ref)
     text = "" if args.text is None else f"{args.text}\n"
     await manager.send_input(info.session_id, text, eof=args.eof)
     done = [f"sent {len(text.encode())} bytes"] if text else []
     done += ["ended the input"] if args.eof else []
-    return VerbResult(f"{label(info)}: {' and '.join(done)}\n", data=_plain(info))
+    return VerbResult(f"{label(info)}: {' and '.join(done)}\n", data=plain(info))
 
 
 async def show_info(manager: SessionManager, args: InfoArgs) -> VerbResult:
     """``%info``: everything known of one session."""
+    session_id = (await find(manager, args.ref)).session_id
     await manager.refresh_usage()
-    (info,) = resolve_all(manager, [args.ref])
-    text, html = describe(info, datetime.now(UTC))
-    return VerbResult(text, html=html, data=_plain(info))
+    info = manager.info(session_id)
+    text, html = describe(info, datetime.now(UTC), where=from_word(info, here=manager.is_ours(session_id)))
+    return VerbResult(text, html=html, data=plain(info))
 
 
 def say_about(args: VibesboxArgs) -> VerbResult:
@@ -148,6 +168,12 @@ def say_about(args: VibesboxArgs) -> VerbResult:
     except PackageNotFoundError:
         found = "of a source tree that is not installed"
     return VerbResult(f"Vibesbox {found}\n", data={"version": found})
+
+
+async def examine(manager: SessionManager, *, width: int = DEFAULT_WIDTH) -> VerbResult:
+    """``%vibesbox doctor``: what is guaranteed on this machine, from probes that run now."""
+    diagnosis = await diagnose(manager)
+    return VerbResult(describe_diagnosis(diagnosis, width=width), data=diagnosis.model_dump(mode="json"))
 
 
 def signal_name(number: int) -> str:
@@ -165,30 +191,39 @@ def _newest(everything: Sequence[SessionInfo]) -> list[SessionInfo]:
     return [info for info in everything if info.session_id not in left_out]
 
 
+def _alive_and_ours(manager: SessionManager) -> list[SessionInfo]:
+    """What runs or is queued, and is not another program's."""
+    return [info for info in manager.list_sessions() if info.ended_at is None and manager.is_ours(info.session_id)]
+
+
 async def _end(manager: SessionManager, force: bool, info: SessionInfo) -> VerbResult:
     try:
         was_running = await manager.terminate_session(info.session_id, force=force)
+    except SessionOwnedError as error:
+        return line(info, not_ours(error), failed=True)
     except SurvivorsError as error:
         left = ", ".join(f"{pid} ({error.reasons[pid]})" for pid in error.pids)
-        return _line(info, f"not gone; these processes are left: {left}", failed=True)
+        return line(info, f"not gone; these processes are left: {left}", failed=True)
     ended = _latest(manager, info)
-    return _line(ended, how_it_ended(ended) if was_running else f"was over already: {how_it_ended(ended)}")
+    return line(ended, how_it_ended(ended) if was_running else f"was over already: {how_it_ended(ended)}")
 
 
 async def _signal(manager: SessionManager, number: int, info: SessionInfo) -> VerbResult:
     try:
         await manager.send_signal(info.session_id, number)
+    except SessionOwnedError as error:
+        return line(info, not_ours(error), failed=True)
     except SessionEndedError:
-        return _line(info, f"was over already: {how_it_ended(_latest(manager, info))}", failed=True)
-    return _line(info, f"was sent {signal_name(number)}")
+        return line(info, f"was over already: {how_it_ended(_latest(manager, info))}", failed=True)
+    return line(info, f"was sent {signal_name(number)}")
 
 
 async def _wait(manager: SessionManager, timeout: float | None, info: SessionInfo) -> VerbResult:
     try:
         ended = await manager.wait(info.session_id, timeout)
     except SessionTimeoutError as error:
-        return _line(_latest(manager, info), f"still running after {error.timeout:g} s; it goes on", failed=True)
-    return _line(ended, how_it_ended(ended))
+        return line(_latest(manager, info), f"still running after {error.timeout:g} s; it goes on", failed=True)
+    return line(ended, how_it_ended(ended))
 
 
 def _destination(file: str, directory: Path | None) -> Path:
@@ -202,20 +237,3 @@ def _latest(manager: SessionManager, info: SessionInfo) -> SessionInfo:
         return manager.info(info.session_id)
     except SessionNotFoundError:
         return info
-
-
-def _line(info: SessionInfo, text: str, *, failed: bool = False) -> VerbResult:
-    return VerbResult(f"{label(info)}: {text}\n", data=_plain(info), failed=failed)
-
-
-def _joined(results: Sequence[VerbResult]) -> VerbResult:
-    return VerbResult(
-        "".join(result.text for result in results),
-        data=[result.data for result in results],
-        failed=any(result.failed for result in results),
-    )
-
-
-def _plain(info: SessionInfo) -> Json:
-    plain: Json = info.model_dump(mode="json")
-    return plain

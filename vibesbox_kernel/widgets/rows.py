@@ -6,15 +6,19 @@ bytes of memory, say) is no change at all and sends no message.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypedDict
 
-from vibesbox_kernel.models import SessionInfo, SessionStatus
+from vibesbox_kernel.models import EndReason, SessionInfo, SessionStatus
 
 TITLE_LIMIT_CHARS = 1000
 """Longest command that is sent whole; nobody reads more in a tooltip, and every update carries it."""
+
+
+_FAILURES = frozenset({EndReason.TIMED_OUT, EndReason.MEMORY_LIMIT})
+"""Ends that nobody asked for, though the session did not come to them by itself."""
 
 
 class Words(Protocol):
@@ -67,7 +71,8 @@ class Describe(Protocol):
 class Row(TypedDict):
     """One session as the browser gets it.
 
-    ``started`` is Unix time; ``elapsed`` is None while the session runs: then the browser counts.
+    ``started`` is Unix time; ``elapsed`` is None while the session runs: then the browser counts. ``alive`` says that
+    it can be ended, ``refusal`` why not by us.
     """
 
     id: str
@@ -77,6 +82,8 @@ class Row(TypedDict):
     pid: str
     started: float
     elapsed: str | None
+    alive: bool
+    refusal: str
     cpu: str
     memory: str
     output: str
@@ -148,14 +155,30 @@ def select(sessions: Sequence[SessionInfo], *, running_limit: int, ended_limit: 
 
 
 def build_rows(
-    sessions: Collection[SessionInfo], attempts: Mapping[str, Attempt], describe: Describe, now: datetime
+    sessions: Collection[SessionInfo],
+    attempts: Mapping[str, Attempt],
+    describe: Describe,
+    now: datetime,
+    *,
+    is_ours: Callable[[str], bool] = lambda _: True,
 ) -> list[Row]:
-    """Word the sessions for the browser, in the order given."""
+    """Word the sessions for the browser, in the order given.
+
+    Args:
+        sessions: The sessions.
+        attempts: What became of the wish to end one, by session id.
+        describe: Puts a session into words.
+        now: The time at which they are described.
+        is_ours: Whether the session with this id is ours; another's is shown, but can not be ended from here.
+    """
     nothing = Attempt()
-    return [_row(one, attempts.get(one.session_id, nothing), describe(one, now)) for one in sessions]
+    return [
+        _row(one, attempts.get(one.session_id, nothing), describe(one, now), ours=is_ours(one.session_id))
+        for one in sessions
+    ]
 
 
-def _row(info: SessionInfo, attempt: Attempt, words: Words) -> Row:
+def _row(info: SessionInfo, attempt: Attempt, words: Words, *, ours: bool) -> Row:
     over = info.ended_at is not None
     return Row(
         id=info.session_id,
@@ -164,7 +187,9 @@ def _row(info: SessionInfo, attempt: Attempt, words: Words) -> Row:
         name=words.name,
         pid=words.pid,
         started=info.started_at.timestamp(),
-        elapsed=words.elapsed if over else None,
+        elapsed=words.elapsed if over or info.status is SessionStatus.QUEUED else None,
+        alive=not over,
+        refusal="" if over or ours or not info.owned else f"It belongs to {info.owner}, which is alive.",
         cpu=words.cpu,
         memory=words.memory,
         output=words.output,
@@ -179,11 +204,14 @@ def _row(info: SessionInfo, attempt: Attempt, words: Words) -> Row:
 
 def _state(info: SessionInfo) -> str:
     """The class that colours a row's state."""
-    if info.status in (SessionStatus.RUNNING, SessionStatus.QUEUED):
-        return "waiting" if info.waiting_for_input or info.status is SessionStatus.QUEUED else "running"
+    if info.status is SessionStatus.QUEUED:
+        return "queued"
+    if info.status is SessionStatus.RUNNING:
+        waits = info.waiting_for_input or info.restart_at is not None
+        return "waiting" if waits else "running"
     if info.status is SessionStatus.COMPLETED:
         return "succeeded" if info.exit_code == 0 else "failed"
-    return "ended"
+    return "failed" if info.end_reason in _FAILURES else "ended"
 
 
 def _shorten(command: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ import anywidget
 import traitlets
 
 from vibesbox_kernel.errors import VibesboxError
-from vibesbox_kernel.models import EventKind
+from vibesbox_kernel.models import EventKind, SessionInfo, SessionStatus
 from vibesbox_kernel.widgets.pace import Pace
 from vibesbox_kernel.widgets.routing import pin_comm
 from vibesbox_kernel.widgets.rows import Attempt, Describe, build_rows, select
@@ -146,10 +146,12 @@ class SessionTable(anywidget.AnyWidget):
         selection = select(sessions, **self._limits)
         known = {one.session_id for one in sessions}
         self._attempts = {key: one for key, one in self._attempts.items() if key in known}
-        running = sum(one.ended_at is None for one in sessions)
+        rows = build_rows(
+            selection.shown, self._attempts, self._describe, datetime.now(UTC), is_ours=self._manager.is_ours
+        )
         return {
-            "rows": build_rows(selection.shown, self._attempts, self._describe, datetime.now(UTC)),
-            "caption": f"Processes: {running} running, {len(sessions) - running} ended",
+            "rows": rows,
+            "caption": _caption(sessions),
             "notice": selection.notice,
         }
 
@@ -193,4 +195,13 @@ class SessionTable(anywidget.AnyWidget):
         return ""
 
 
-_BEGUN_OR_OVER = frozenset({EventKind.STARTED, EventKind.ENDED, EventKind.KILLED, EventKind.LOST})
+_BEGUN_OR_OVER = frozenset(
+    {EventKind.QUEUED, EventKind.STARTED, EventKind.RESTARTING, EventKind.ENDED, EventKind.KILLED, EventKind.LOST}
+)
+
+
+def _caption(sessions: Sequence[SessionInfo]) -> str:
+    ended = sum(one.ended_at is not None for one in sessions)
+    queued = sum(one.status is SessionStatus.QUEUED for one in sessions)
+    waiting = f"{queued} queued, " if queued else ""
+    return f"Processes: {len(sessions) - ended - queued} running, {waiting}{ended} ended"

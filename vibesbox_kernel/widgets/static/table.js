@@ -92,7 +92,7 @@ function render({ model, el }) {
 
   const kill = (id) => {
     const row = model.get("rows").find((one) => one.id === id);
-    if (!row || isEnding(row)) return;
+    if (!row || row.refusal || isEnding(row)) return;
     clicks.set(id, row.tries);
     model.send({ op: "kill", id });
     draw();
@@ -112,9 +112,12 @@ function render({ model, el }) {
       view.live = live;
     }
     setText(view.button, ending ? "ending…" : "Kill");
-    const label = `Kill ${row.name || row.id.slice(0, 8)} (pid ${row.pid || "none yet"})`;
+    const why = row.refusal && `: ${row.refusal}`; // it can be focused, so that everybody learns why it does nothing
+    const label = `Kill ${row.name || row.id.slice(0, 8)} (pid ${row.pid || "none yet"})${why}`;
     if (view.button.ariaLabel !== label) view.button.ariaLabel = label;
-    view.button.ariaDisabled = view.button.ariaBusy = String(ending);
+    if (view.button.title !== row.refusal) view.button.title = row.refusal;
+    view.button.ariaDisabled = String(ending || row.refusal !== "");
+    view.button.ariaBusy = String(ending);
     if (view.error.textContent !== row.error) {
       if (row.error) view.error.setAttribute("role", "alert");
       else view.error.removeAttribute("role");
@@ -129,7 +132,7 @@ function render({ model, el }) {
     setText(view.cells.elapsed, elapsed(row));
     setText(view.command, row.command);
     if (view.command.title !== row.title) view.command.title = row.title;
-    drawButton(view, row, row.elapsed === null);
+    drawButton(view, row, row.alive);
   };
 
   const draw = () => {

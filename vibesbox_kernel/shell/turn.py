@@ -1,0 +1,67 @@
+"""A cell's wait for its turn: behind sessions that it follows, or for room in its group."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from vibesbox_kernel.models import EndReason, EventKind, SessionInfo, SessionStatus
+from vibesbox_kernel.shell.references import label
+from vibesbox_kernel.shell.table_text import how_it_ended
+
+if TYPE_CHECKING:
+    from vibesbox_kernel.sessions import SessionManager
+
+_DECIDES = frozenset({EventKind.STARTED, EventKind.ENDED, EventKind.KILLED, EventKind.LOST})
+
+
+class Turn:
+    """One cell's turn. To be made on the engine as soon as the cell's session has begun.
+
+    Attributes:
+        waits: Whether it had to wait at all.
+    """
+
+    def __init__(self, manager: SessionManager, session_id: str) -> None:
+        self._manager = manager
+        self._session_id = session_id
+        self.waits = manager.info(session_id).status is SessionStatus.QUEUED
+        self._events = manager.events() if self.waits else None
+        self.came_at = time.monotonic()
+
+    async def wait(self) -> bool:
+        """Wait until it has come; False when it never will."""
+        if self._events is None:
+            return self._manager.info(self._session_id).end_reason is not EndReason.CANCELLED
+        async with self._events as events:
+            async for event in events:
+                if event.session_id == self._session_id and event.kind in _DECIDES:
+                    self.came_at = time.monotonic()
+                    return event.kind is EventKind.STARTED
+        return False  # the manager has closed
+
+
+def what_it_waits_for(manager: SessionManager, session_id: str) -> str:
+    """What must happen before a queued session starts, in words."""
+    policy = manager.info(session_id).policy
+    ahead = [info for info in _known(manager, policy.after) if info.ended_at is None]
+    if ahead:
+        return f"{' and '.join(map(label, ahead))} to succeed"
+    return "its turn" if policy.group is None else f"its turn in the group {policy.group}"
+
+
+def why_never(manager: SessionManager, session_id: str) -> str:
+    """Why a session has left the queue without having started, in words."""
+    info = manager.info(session_id)
+    failed = [one for one in _known(manager, info.policy.after) if one.ended_at is not None and not _succeeded(one)]
+    if failed:
+        return ", ".join(f"{label(one)} did not succeed: {how_it_ended(one)}" for one in failed)
+    return info.problem or "it was taken from the queue"
+
+
+def _known(manager: SessionManager, ids: tuple[str, ...]) -> list[SessionInfo]:
+    return [info for info in manager.list_sessions() if info.session_id in ids]
+
+
+def _succeeded(info: SessionInfo) -> bool:
+    return info.status is SessionStatus.COMPLETED and info.exit_code == 0
