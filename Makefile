@@ -49,7 +49,7 @@ check: $(VENV)/.ready-check  ## style, types and import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.ready-bench  ## measure, side by side with bash_kernel and ipykernel
+bench: $(VENV)/.ready-bench  ## measure, each thing side by side with its peer (ARGS=--quick)
 	$(BIN)/python -m benchmarks $(ARGS)
 
 browser:  ## install Debian's Chromium for the browser tests (as root)
