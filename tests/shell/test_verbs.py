@@ -228,6 +228,13 @@ async def test_info_says_everything_known(manager):
     assert isinstance(result.data, dict)
 
 
+async def test_info_shows_a_command_as_code(manager):
+    """Jupyter: elsewhere in HTML JupyterLab takes what stands between two dollars for TeX."""
+    manager.add("echo $a; echo $b", name="web", pid=1)
+    result = await do(manager, "%info web")
+    assert "<code>echo $a; echo $b</code>" in (result.html or "")
+
+
 async def test_help_and_the_overview_need_no_session(manager):
     assert "usage: %tail" in (await do(manager, "%tail?")).text
     assert "%%session" in (await do(manager, "%vibesbox")).text

@@ -19,12 +19,17 @@ _RESERVED_BYTES = 1024
 
 
 def write_meta(directory: str, facts: Mapping[str, Any]) -> None:
-    """Say what the session is. Never holds its environment: that may be secret."""
-    descriptor = os.open(f"{directory}/{META_NAME}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    """Say what the session is. Never holds its environment: that may be secret.
+
+    Whoever reads meanwhile sees what was said before, or this; never half of it.
+    """
+    path = f"{directory}/{META_NAME}"
+    descriptor = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
         os.write(descriptor, json.dumps(facts).encode())
     finally:
         os.close(descriptor)
+    os.rename(f"{path}.new", path)
 
 
 def read_meta(directory: str) -> dict[str, Any]:

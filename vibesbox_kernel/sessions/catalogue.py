@@ -18,6 +18,7 @@ from vibesbox_kernel.sessions.spool_reader import SpoolReader
 
 logger = logging.getLogger(__name__)
 
+ATTEMPTS = 10
 _FIELDS = frozenset(SessionRecord.__annotations__)
 
 
@@ -148,8 +149,12 @@ def _places(state: Path) -> Places | None:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    try:
-        facts = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return None
-    return facts if isinstance(facts, dict) else None
+    for _ in range(ATTEMPTS):
+        try:
+            facts = json.loads(path.read_bytes())
+        except OSError:
+            return None
+        except ValueError:  # it is being written just now
+            continue
+        return facts if isinstance(facts, dict) else None
+    return None

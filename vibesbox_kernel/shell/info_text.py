@@ -13,6 +13,8 @@ from vibesbox_kernel.shell.table_text import how_it_ended
 
 _LONGEST_COMMAND = 2000
 
+_VERBATIM = frozenset({"name", "directory", "command"})
+
 
 def describe(info: SessionInfo, now: datetime, *, where: str = "here") -> tuple[str, str]:
     """The facts of a session, one a line, as text and as an HTML table.
@@ -28,11 +30,16 @@ def describe(info: SessionInfo, now: datetime, *, where: str = "here") -> tuple[
     text = "".join(f"{name:<{width}}  {value.replace(chr(10), indent)}\n" for name, value in facts)
     rows = "".join(
         f'<tr><th scope="row" style="text-align:left">{escape(name)}</th>'
-        f'<td style="text-align:left;white-space:pre-wrap">{escape(value)}</td></tr>'
+        f'<td style="text-align:left;white-space:pre-wrap">{_shown(name, value)}</td></tr>'
         for name, value in facts
     )
     html = f'<table class="vibesbox-info"><caption>Session {escape(label(info))}</caption><tbody>{rows}</tbody></table>'
     return text, html
+
+
+def _shown(name: str, value: str) -> str:
+    """A value as HTML; as code where it is the user's text, which JupyterLab would else take for TeX at a ``$``."""
+    return f"<code>{escape(value)}</code>" if name in _VERBATIM else escape(value)
 
 
 def _facts(info: SessionInfo, now: datetime, where: str) -> Iterator[tuple[str, str]]:
