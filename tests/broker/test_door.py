@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
-from vibesbox_kernel.broker.wire import PROTOCOL, FrameDecoder, encode
+from vibesbox_kernel.broker.wire import PROTOCOL, FrameDecoder, encode, pack_bytes
 from vibesbox_kernel.sessions import SessionManager
 from vibesbox_kernel.sessions.places import make_places
 
@@ -108,7 +108,7 @@ START = {
     "argv": ["/bin/sh", "-c", "sleep 600"],
     "env": {},
     "cwd": "/",
-    "command": "sleep",
+    "command": pack_bytes(b"sleep"),
     "io": "pipe",
     "feed": True,
     "rows": 24,

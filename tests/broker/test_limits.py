@@ -30,7 +30,7 @@ class Watched:
         self.limits = Limits(self.loop, self.trees, on_exceeded=lambda *what: self.exceeded.append(what))
 
     def session(self, policy: Policy, *, pid: int = 0) -> Session:
-        session = a_session(self.directory, len(self.trees._by_id) + 1, pid=pid, policy=policy)
+        session = a_session(self.directory, len(self.trees._by_tag) + 1, pid=pid, policy=policy)
         self.trees.add(session)
         self.limits.watch(session)
         return session

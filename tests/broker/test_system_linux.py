@@ -101,3 +101,21 @@ def test_a_limit_of_a_process_that_runs_can_be_read_and_set(child: subprocess.Po
     _, hard = system_linux.limit_running(child.pid, resource.RLIMIT_CPU)
     system_linux.limit_running(child.pid, resource.RLIMIT_CPU, (1000, hard))
     assert system_linux.limit_running(child.pid, resource.RLIMIT_CPU) == (1000, hard)
+
+
+def test_a_process_is_leaving_once_its_descriptors_close_and_not_before():
+    """Linux: end of file on its sockets comes before it is a zombie; whoever hears of it must take it for dead."""
+    read_end, write_end = os.pipe()
+    child = subprocess.Popen(["/bin/sleep", "600"], pass_fds=[write_end])
+    os.close(write_end)
+    try:
+        assert not system_linux.is_leaving(child.pid)
+        assert not system_linux.is_leaving(os.getpid())
+        child.kill()
+        assert os.read(read_end, 1) == b""
+        assert system_linux.is_leaving(child.pid)
+    finally:
+        os.close(read_end)
+        child.kill()
+        child.wait()
+    assert system_linux.is_leaving(child.pid)

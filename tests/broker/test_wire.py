@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -54,3 +55,15 @@ def test_a_message_that_is_too_large_is_not_sent():
 def test_a_frame_that_is_no_object_is_refused(body):
     with pytest.raises(wire.FrameError):
         wire.FrameDecoder().feed(len(body).to_bytes(4, "big") + body)
+
+
+@pytest.mark.parametrize("body", [b'{"a":[' + b"{}," * 1_000_000 + b"{}]}", b'{"a":[' + b"[]," * 1_000_000 + b"[]]}"])
+def test_a_frame_of_too_many_parts_is_refused_before_it_takes_memory(body):
+    """Ours: eight megabytes of them would take two hundred."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(wire.FrameError, match="parts"):
+            wire.FrameDecoder().feed(len(body).to_bytes(4, "big") + body)
+        assert tracemalloc.get_traced_memory()[1] < 4 * len(body)
+    finally:
+        tracemalloc.stop()

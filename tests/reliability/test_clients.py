@@ -14,7 +14,7 @@ from anyio.to_thread import run_sync
 from tests.broker.test_door import START, RawClient
 from tests.reliability.observer import Deathwatch, everybody, open_descriptors, resident_bytes
 from tests.sessions.program import broker_of
-from vibesbox_kernel.broker.wire import PROTOCOL, encode
+from vibesbox_kernel.broker.wire import PROTOCOL, encode, pack_bytes
 from vibesbox_kernel.sessions.places import make_places
 
 pytestmark = pytest.mark.anyio
@@ -122,7 +122,9 @@ async def test_who_floods_with_unread_events_is_bounded(manager, observer, figur
         ids = [f"{number:08d}-1111-4111-8111-111111111111" for number in range(200)]
         argv = ["/bin/sh", "-c", "for i in 1 2 3 4 5 6 7 8 9 10; do echo $i; done; exec sleep 600"]
         for session_id in ids:
-            client.send(encode({"id": 1, **START, "session_id": session_id, "argv": argv, "command": "x" * 2000}))
+            client.send(
+                encode({"id": 1, **START, "session_id": session_id, "argv": argv, "command": pack_bytes(b"x" * 2000)})
+            )
         with anyio.fail_after(20):
             found = await _sleepers_below(broker, 1 + len(ids))
             growth = resident_bytes(broker) - before

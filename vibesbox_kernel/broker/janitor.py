@@ -66,7 +66,7 @@ def remove_workspaces(run_directory: str) -> None:
 
 def _is_left(workspace: os.DirEntry[str]) -> bool:
     owner = workspace.name[len(WORKSPACE_PREFIX) :].partition("-")[0]
-    if not owner.isdigit() or not system.is_alive(int(owner)):
+    if not owner.isdigit() or system.is_leaving(int(owner)):
         return True
     return os.path.exists(f"{workspace.path}/{CLOSED_NAME}")
 

@@ -149,11 +149,11 @@ def packed(request: Message, field: str) -> bytes:
 
 
 def command(request: Message) -> str:
-    """A command that is not too long to keep."""
-    value = text(request, "command")
-    if len(value.encode("utf-8", "surrogateescape")) > MAX_COMMAND_BYTES:
-        _refuse("command", f"at most {MAX_COMMAND_BYTES} bytes")
-    return value
+    """A command that is not too long to keep; bytes that are no UTF-8 become surrogates."""
+    value = packed(request, "command")
+    if len(value) > MAX_COMMAND_BYTES or b"\0" in value:
+        _refuse("command", f"at most {MAX_COMMAND_BYTES} bytes, without NUL")
+    return value.decode("utf-8", "surrogateescape")
 
 
 def launch_order(request: Message, *, prepared: bool, umask: int, limit: int) -> Launch:

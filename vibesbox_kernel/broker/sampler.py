@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from vibesbox_kernel.broker import system
@@ -175,7 +175,7 @@ class Sampler:
             if looked % SLICE_PROCESSES == 0:
                 yield
         self._foreign = {pid: number for pid, number in self._foreign.items() if numbers.get(pid) == number}
-        new = numbers.keys() - self._known.keys() - self._foreign.keys()
+        new = [pid for pid in numbers if pid not in self._known and pid not in self._foreign]
         yield from self._meet(sorted(new), numbers)
         for session, tally in self._running.items():
             tally.publish(session.spool.end)
@@ -209,7 +209,9 @@ class Sampler:
         for pid, process in met.items():
             if self._attribute(pid, process, met):
                 self._foreign[pid] = process.number
-        for pid in _parents_first({pid: one for pid, one in met.items() if one.tally is not None}):
+        for pid in _parents_first(met):
+            if met[pid].tally is None:
+                continue
             # Once more after its parent, if the pids began anew: see the rules above.
             again = self._table.look(pid, 0) if met[pid].parent > pid else UNCHANGED
             if again is None:
@@ -252,7 +254,7 @@ class Sampler:
         return False
 
 
-def _parents_first(processes: dict[int, Process]) -> list[int]:
+def _parents_first(processes: dict[int, Process]) -> Iterable[int]:
     ordered: dict[int, None] = {}
     for pid in processes:
         line: dict[int, None] = {}
@@ -260,4 +262,4 @@ def _parents_first(processes: dict[int, Process]) -> list[int]:
             line[pid] = None
             pid = processes[pid].parent
         ordered.update(dict.fromkeys(reversed(line)))
-    return list(ordered)
+    return ordered

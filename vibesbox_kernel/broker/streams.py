@@ -11,7 +11,9 @@ from vibesbox_kernel.broker.loop import Loop
 from vibesbox_kernel.broker.session import Session
 from vibesbox_kernel.broker.tail import TAIL_BYTES
 
-READ_BYTES = 1 << 18
+READ_BYTES = 1 << 16
+"""What a pipe holds. A larger buffer would be fresh pages from the kernel at each read: 15 µs, not 1."""
+
 TURN_BYTES = 1 << 18
 """How much one session may put out before the others get their turn."""
 
@@ -34,10 +36,11 @@ class Streams:
         self._loop = loop
         self._on_output = on_output
         self._on_drained = on_drained
+        self._on_ready = self._ready  # one object for all sessions
 
     def open(self, session: Session) -> None:
         """Begin to drain."""
-        self._loop.watch(session.output, self._ready, session)
+        self._loop.watch(session.output, self._on_ready, session)
 
     def drain_what_is_there(self, session: Session) -> None:
         """Read what has been written so far, and no more: a background child may write for ever."""
@@ -204,7 +207,7 @@ class Streams:
             self._look_for_room_later(session)
             return
         writing = session.is_pty and bool(session.unwritten)
-        self._loop.watch_both(session.output, self._ready, session, read=True, write=writing)
+        self._loop.watch_both(session.output, self._on_ready, session, read=True, write=writing)
 
     @staticmethod
     def _tell_room(session: Session, *, readable: bool) -> None:

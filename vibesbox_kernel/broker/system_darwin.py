@@ -28,6 +28,7 @@ __all__ = [
     "describe",
     "inherited_limits",
     "is_alive",
+    "is_leaving",
     "is_left",
     "is_stopped",
     "limit_descriptors",
@@ -149,6 +150,11 @@ def is_alive(pid: int) -> bool:
     """Whether a process runs and is no zombie."""
     info = kernel.info(pid)
     return info is not None and info.status != ZOMBIE
+
+
+def is_leaving(pid: int) -> bool:
+    """Whether a process is gone, as far as can be told."""
+    return not is_alive(pid)
 
 
 def parent(pid: int) -> int | None:

@@ -24,6 +24,7 @@ __all__ = [
     "describe",
     "inherited_limits",
     "is_alive",
+    "is_leaving",
     "is_left",
     "is_stopped",
     "limit_descriptors",
@@ -50,6 +51,7 @@ WEAKNESSES: tuple[str, ...] = ()
 """What this system can not give; nothing, here."""
 
 PR_SET_CHILD_SUBREAPER = 36
+_PF_EXITING = 0x4
 RLIMIT_RTTIME: int = getattr(resource, "RLIMIT_RTTIME", 15)
 TAG_BASE = 1 << 62
 """Tags lie far above any limit that somebody would set in earnest (2^62 µs are 146,000 years)."""
@@ -132,6 +134,18 @@ def is_alive(pid: int) -> bool:
     """Whether any thread of a process runs; one whose main thread alone has ended looks like a zombie."""
     state = _stat(pid)
     return state is not None and (state[0] not in (b"Z", b"X") or int(state[17]) > 1)
+
+
+def is_leaving(pid: int) -> bool:
+    """Whether a process is gone, or every thread of it is on its way: its descriptors close before it is dead.
+
+    Source: proc(5), /proc/pid/stat, flags; PF_EXITING in the kernel's sched.h.
+    """
+    try:
+        threads = [_stat(f"{pid}/task/{thread}") for thread in os.listdir(f"/proc/{pid}/task")]
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return all(state is None or int(state[6]) & _PF_EXITING for state in threads)
 
 
 def parent(pid: int) -> int | None:
@@ -329,7 +343,7 @@ def _tag_from_proc(pid: int) -> int:
     return 0
 
 
-def _stat(pid: int) -> list[bytes] | None:
+def _stat(pid: int | str) -> list[bytes] | None:
     """The fields of /proc/pid/stat from the state on (``[0]`` is the state, ``[1]`` the parent)."""
     try:
         text = _read(f"/proc/{pid}/stat")

@@ -3,7 +3,8 @@
 A frame is four bytes of length (big endian) and that many bytes of UTF-8 JSON, one object. A client
 sends requests ``{"id": 7, "op": "start", …}``; the broker answers each once, with
 ``{"id": 7, "ok": {…}}`` or ``{"id": 7, "error": {"kind": …, "message": …, …}}``, and sends events
-``{"event": "exited", "at": …, "session": {…}}`` in between. Bytes travel as base64 text.
+``{"event": "exited", "at": …, "session": {…}}`` in between. Bytes travel as base64 text,
+commands too: their own brackets do not count as parts of the frame.
 
 What a session has become is told by events alone, and the event comes before the answer to the
 request that caused it: an answer that also carried state could overtake, or be overtaken.
@@ -27,7 +28,10 @@ from vibesbox_kernel.broker.peer import peer_credentials as peer_credentials
 
 PROTOCOL = 1
 MAX_FRAME_BYTES = 8 << 20
-"""A command of 1 MiB whose every byte JSON has to escape (six bytes each) still fits."""
+"""A whole environment still fits, whose every byte JSON has to escape (six bytes each)."""
+
+MAX_FRAME_PARTS = 1 << 18
+"""Braces, brackets and commas: eight megabytes of empty objects would take two hundred of memory."""
 
 MAX_COMMAND_BYTES = 1 << 20
 SOCKET_NAME = "sock"
@@ -51,6 +55,7 @@ CONTROL_DESCRIPTOR = 250
 """Where a prepared session's leader finds the read end of its control pipe."""
 
 _HEADER_BYTES = 4
+_to_json = json.JSONEncoder(separators=(",", ":")).encode  # made once: json.dumps would make one at each call
 
 Message = dict[str, Any]
 
@@ -104,7 +109,7 @@ def encode(message: Mapping[str, Any]) -> bytes:
     Raises:
         FrameError: The message is larger than ``MAX_FRAME_BYTES``.
     """
-    body = json.dumps(message, separators=(",", ":")).encode()
+    body = _to_json(message).encode()
     if len(body) > MAX_FRAME_BYTES:
         raise FrameError(f"a frame of {len(body)} bytes; the limit is {MAX_FRAME_BYTES}")
     return len(body).to_bytes(_HEADER_BYTES, "big") + body
@@ -126,7 +131,7 @@ class FrameDecoder:
     def __init__(self) -> None:
         self._pending = bytearray()
 
-    def feed(self, data: bytes) -> list[Message]:
+    def feed(self, data: bytes | memoryview) -> list[Message]:
         """Take what a read gave.
 
         Returns:
@@ -156,8 +161,10 @@ class FrameDecoder:
 
 
 def _decode(body: bytes) -> Message:
+    if sum(map(body.count, (b"{", b"[", b","))) > MAX_FRAME_PARTS:
+        raise FrameError(f"a frame of more than {MAX_FRAME_PARTS} parts")
     try:
-        message = json.loads(body)
+        message = json.loads(body.decode())
     except (ValueError, RecursionError) as error:
         raise FrameError(f"a frame that is not JSON: {error}") from None
     if not isinstance(message, dict):

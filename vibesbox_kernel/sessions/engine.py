@@ -22,6 +22,7 @@ from vibesbox_kernel.errors import BrokerError
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+Promise = asyncio.Future[None] | Future[None]
 _CLOSE_SECONDS = 5.0
 _LAST_SECONDS = 2.0
 
@@ -57,7 +58,32 @@ class Engine:
         """
         if self.is_current:
             return await work
-        future = self._submit(work)
+        return await self._result(self._submit(work))
+
+    def promise(self) -> Promise:
+        """A future that is to be resolved on the engine's thread, and that ``kept`` awaits.
+
+        Raises:
+            BrokerError: The engine is closed.
+        """
+        if self.is_current:
+            return self.loop.create_future()
+        with self._lock:
+            self._check_open()
+            future: Future[None] = Future()
+            self._outstanding.add(future)
+        future.add_done_callback(self._outstanding.discard)
+        return future
+
+    async def kept(self, promise: Promise) -> None:
+        """Await a promise on the loop that it was made on, or for.
+
+        Raises:
+            BrokerError: The engine was closed meanwhile.
+        """
+        await (self._result(promise) if isinstance(promise, Future) else promise)
+
+    async def _result(self, future: Future[T]) -> T:
         try:
             return await asyncio.wrap_future(future)
         except asyncio.CancelledError:
@@ -114,10 +140,7 @@ class Engine:
         self.close_soon()
         if not self.is_current and self._pid == os.getpid():
             self._thread.join(_CLOSE_SECONDS)
-            with self._lock:
-                unanswered = list(self._outstanding)
-            for future in unanswered:
-                future.cancel()
+            self._break_promises()
 
     def close_soon(self) -> None:
         """Begin to close, and do not wait for it."""
@@ -131,20 +154,32 @@ class Engine:
         last = [asyncio.ensure_future(function()) for function in self._before_close]
         if last:
             await asyncio.wait(last, timeout=_LAST_SECONDS)
+        self._break_promises()
         self.loop.stop()
+
+    def _break_promises(self) -> None:
+        with self._lock:
+            unanswered = list(self._outstanding)
+        for future in unanswered:
+            future.cancel()
 
     def _submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         with self._lock:
-            if self._pid != os.getpid():
+            try:
+                self._check_open()
+            except BrokerError:
                 work.close()
-                raise BrokerError("sessions do not follow into a forked child; make a new SessionManager there")
-            if self._closing or self.loop.is_closed():
-                work.close()
-                raise _closed()
+                raise
             future = asyncio.run_coroutine_threadsafe(work, self.loop)
             self._outstanding.add(future)
         future.add_done_callback(self._outstanding.discard)
         return future
+
+    def _check_open(self) -> None:
+        if self._pid != os.getpid():
+            raise BrokerError("sessions do not follow into a forked child; make a new SessionManager there")
+        if self._closing or self.loop.is_closed():
+            raise _closed()
 
 
 def _closed() -> BrokerError:

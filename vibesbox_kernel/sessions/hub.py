@@ -277,10 +277,7 @@ class Hub:
         if command is None:
             return None
         entry = self.mirror.put(record, command, instance)
-        for waiter in entry.waiters:
-            if not waiter.done():
-                waiter.set_result(None)
-        entry.waiters.clear()
+        entry.wake()
         return entry
 
     def _command_of(self, instance: str, record: SessionRecord) -> str | None:
@@ -294,28 +291,29 @@ class Hub:
         self._commands[session_id] = command
         return command
 
-    async def wait_news(self, entry: Entry, timeout: float | None) -> bool:
-        """Wait until something is heard of a session; False when the time is up first."""
-        news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        entry.waiters.append(news)
+    async def wait_until(self, entry: Entry, condition: Callable[[], bool], timeout: float | None = None) -> bool:
+        """Wait, on any event loop, until a condition on a session holds; False when the time is up first.
+
+        Raises:
+            BrokerError: The engine is closed, or was closed meanwhile.
+        """
         try:
             async with asyncio.timeout(timeout):
-                await news
+                while not condition():
+                    await self._news(entry, condition)
         except TimeoutError:
-            return False
-        finally:
-            if news in entry.waiters:
-                entry.waiters.remove(news)
+            return condition()
         return True
 
-    async def wait_until(self, entry: Entry, condition: Callable[[], bool], timeout: float | None = None) -> bool:
-        """Wait until a condition on a session holds; False when the time is up first."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while not condition():
-            left = None if deadline is None else deadline - time.monotonic()
-            if (left is not None and left <= 0) or not await self.wait_news(entry, left):
-                return condition()
-        return True
+    async def _news(self, entry: Entry, condition: Callable[[], bool]) -> None:
+        """Wait until something is heard of a session; not at all if the condition has come to hold meanwhile."""
+        waiter = self.engine.promise()
+        entry.waiters.add(waiter)
+        try:
+            if not condition():  # asked once more: from here on no news are missed
+                await self.engine.kept(waiter)
+        finally:
+            entry.waiters.discard(waiter)
 
     # Events
 
@@ -338,18 +336,19 @@ class Hub:
     def _on_message(self, instance: str, message: Message) -> None:
         kind = message["event"]
         if kind == "output":
-            self._on_output(instance, message["ends"])
+            self._on_output(message["ends"])
         elif kind == "missed":
             logger.warning("we did not read for so long that the broker left events out; asking anew")
             self.engine.start(self.links.ask_anew(instance), name="vibesbox-resync")
         else:
             self._on_record(instance, kind, message)
 
-    def _on_output(self, instance: str, ends: dict[str, list[int]]) -> None:
+    def _on_output(self, ends: dict[str, list[int]]) -> None:
         for session_id, (end, dropped) in ends.items():
             entry = self.mirror.by_id(session_id)
             if entry is not None:
-                self.learn(instance, {**entry.record, "end_cursor": end, "dropped_bytes": dropped})
+                entry.put_out(end, dropped)
+                entry.wake()
                 self._publish(EventKind.OUTPUT, entry, time.time())
 
     def _on_record(self, instance: str, kind: str, message: Message) -> None:

@@ -41,6 +41,7 @@ HELLO_SECONDS = 20.0
 
 LEAVE_SECONDS = 20.0
 LAST_WORDS_SECONDS = 0.2
+_RECEIVE_BYTES = 1 << 16
 _LEASE = 3  # the guardian's descriptor for the first connection
 _ATTEMPTS = 3
 _ISOLATED = (sys.executable, "-I", "-S", "-X", "utf8")
@@ -49,7 +50,7 @@ _BOOTSTRAP = Path(wire.__file__).with_name("bootstrap.py")
 _links: weakref.WeakSet[BrokerLink] = weakref.WeakSet()
 
 
-class BrokerLink(asyncio.Protocol):
+class BrokerLink(asyncio.BufferedProtocol):
     """One connection. While it is open, it is also the lease on the sessions started over it.
 
     Attributes:
@@ -60,6 +61,7 @@ class BrokerLink(asyncio.Protocol):
         self._on_event = on_event
         self._on_lost = on_lost
         self._decoder = FrameDecoder()
+        self._received = memoryview(bytearray(_RECEIVE_BYTES))
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._transport: asyncio.Transport | None = None
@@ -112,6 +114,11 @@ class BrokerLink(asyncio.Protocol):
         """Whether requests can be made."""
         return self._transport is not None and not self._transport.is_closing()
 
+    @property
+    def has_left(self) -> bool:
+        """Whether the guardian that we started, if we did, is gone."""
+        return self._guardian is None or self._ended.done()
+
     async def request(self, operation: str, **fields: Any) -> dict[str, Any]:
         """Ask and await the answer.
 
@@ -163,7 +170,7 @@ class BrokerLink(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    # asyncio.Protocol
+    # asyncio.BufferedProtocol: a plain one is given a fresh buffer of 256 KiB for each notice of a few bytes
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by asyncio."""
@@ -172,10 +179,14 @@ class BrokerLink(asyncio.Protocol):
         self._descriptor = transport.get_extra_info("socket").fileno()
         _links.add(self)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Called by asyncio."""
+        return self._received
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Called by asyncio."""
         try:
-            messages = self._decoder.feed(data)
+            messages = self._decoder.feed(self._received[:nbytes])
         except FrameError:
             logger.exception("the broker broke the format; the link is closed")
             if self._transport is not None:

@@ -42,6 +42,7 @@ class Links:
         self._on_message = on_message
         self._on_lost = on_lost
         self._links: dict[str, BrokerLink] = {}
+        self._lost: list[BrokerLink] = []  # their guardians may still be busy, and are ours to reap
         self._opening = asyncio.Lock()
 
     def get(self, instance: str) -> BrokerLink | None:
@@ -81,11 +82,16 @@ class Links:
         """
         async with self._opening:
             links, self._links = self._links, {}
-            await asyncio.gather(*(link.aclose(leave=not stays(instance)) for instance, link in links.items()))
+            lost, self._lost = self._lost, []
+            await asyncio.gather(
+                *(link.aclose(leave=not stays(instance)) for instance, link in links.items()),
+                *(link.aclose() for link in lost),
+            )
 
     def drop(self) -> list[BrokerLink]:
         """End all leases at once, without waiting; returns what was open."""
-        links, self._links = list(self._links.values()), {}
+        links, self._links = [*self._links.values(), *self._lost], {}
+        self._lost = []
         for link in links:
             link.abort()
         return links
@@ -95,6 +101,7 @@ class Links:
             link = self.get(instance)
             if link is not None:
                 return link, False
+            self._lost = [one for one in (*self._lost, self._links.pop(instance, None)) if one and not one.has_left]
             link = await BrokerLink.open(
                 places,
                 lambda message: self._on_message(instance, message),

@@ -7,6 +7,7 @@ import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,7 +35,7 @@ class Entry:
     Attributes:
         command: The whole command; the record's own is cut short.
         instance: Whose broker has it.
-        waiters: Futures of the engine's loop that the next news resolve.
+        waiters: What the next news resolve: futures of the engine's loop, or promises to other threads.
         text: The one consuming reader, of ``read_output``.
         handle: What ``get_session`` gives out: the same object as long as anybody holds it.
     """
@@ -46,7 +47,7 @@ class Entry:
     text: TextOutput
     handle: weakref.ref[CommandSession] | None = None
     usage: list[float] | None = None
-    waiters: list[asyncio.Future[None]] = field(default_factory=list)
+    waiters: set[asyncio.Future[None] | Future[None]] = field(default_factory=set)
     _described: tuple[SessionRecord, list[float] | None, SessionInfo] | None = None
 
     @property
@@ -79,6 +80,21 @@ class Entry:
     def exit_status(self) -> ExitStatus | None:
         """How the leader ended, once known."""
         return _exit_status(self.record)
+
+    def put_out(self, end: int, dropped: int) -> None:
+        """Take in how far its output has come."""
+        # A new record, not the old one changed: other threads may be reading that.
+        self.record = {**self.record, "end_cursor": end, "dropped_bytes": dropped}
+
+    def wake(self) -> None:
+        """Wake who waits for news; called on the engine's thread, after these were taken in."""
+        for waiter in tuple(self.waiters):
+            self.waiters.discard(waiter)
+            if not isinstance(waiter, Future):
+                if not waiter.done():
+                    waiter.set_result(None)
+            elif waiter.set_running_or_notify_cancel():
+                waiter.set_result(None)
 
     def info(self) -> SessionInfo:
         """The public description: the same object until something is heard of the session."""

@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any, TypedDict, TypeVar
 
+from vibesbox_kernel.broker.wire import pack_bytes
 from vibesbox_kernel.errors import InvalidOptionError
 from vibesbox_kernel.models import IoMode, OnFull, OnLeftovers, SessionPolicy
 from vibesbox_kernel.sessions import validation
@@ -156,6 +157,11 @@ def check_known(options: Mapping[str, Any], known: type) -> None:
 def wire_policy(policy: SessionPolicy) -> dict[str, Any]:
     """What a request says of a policy: only what is not at its default."""
     return policy.model_dump(mode="json", exclude_defaults=True)
+
+
+def pack_command(command: str) -> str:
+    """What a request says of a command."""
+    return pack_bytes(command.encode("utf-8", "surrogateescape"))
 
 
 def _refs(after: Sequence[Ref] | Ref) -> Sequence[Ref]:

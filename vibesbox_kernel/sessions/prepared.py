@@ -18,7 +18,7 @@ from vibesbox_kernel.models import ExitStatus, SessionInfo
 from vibesbox_kernel.sessions import validation
 from vibesbox_kernel.sessions.base import ManagerPart
 from vibesbox_kernel.sessions.hub import on_engine
-from vibesbox_kernel.sessions.options import PolicyOptions, check_known, make_policy, wire_policy
+from vibesbox_kernel.sessions.options import PolicyOptions, check_known, make_policy, pack_command, wire_policy
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ class PreparedSessions(ManagerPart):
             answer = await self.hub.request(
                 "begin",
                 session_id=session_id,
-                command=command,
+                command=pack_command(command),
                 name=name,
                 control=pack_bytes(control),
                 durable=durable,

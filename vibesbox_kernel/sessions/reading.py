@@ -98,7 +98,6 @@ class ReadingSessions(ManagerPart):
         assert isinstance(points, list)
         return [Usage(**dict(zip(Usage.model_fields, point, strict=True))) for point in points]
 
-    @on_engine
     async def _wait_output(self, entry: Entry, cursor: int, timeout: float | None) -> None:
         await self.hub.wait_until(
             entry, lambda: entry.record["end_cursor"] > cursor or entry.record["drained"], timeout

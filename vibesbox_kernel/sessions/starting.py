@@ -10,7 +10,13 @@ from vibesbox_kernel.errors import BrokerError, InvalidOptionError, SessionEnded
 from vibesbox_kernel.sessions import validation
 from vibesbox_kernel.sessions.base import ManagerPart
 from vibesbox_kernel.sessions.hub import MAX_ARGUMENT_BYTES, on_engine
-from vibesbox_kernel.sessions.options import CheckedOptions, SessionOptions, check_options, wire_policy
+from vibesbox_kernel.sessions.options import (
+    CheckedOptions,
+    SessionOptions,
+    check_options,
+    pack_command,
+    wire_policy,
+)
 
 DEFAULT_SHELL = "/bin/sh"
 
@@ -80,7 +86,7 @@ class StartingSessions(ManagerPart):
                     argv=self._shell_argv(session_id, program, command),
                     env=options.env,
                     cwd=options.cwd,
-                    command=command,
+                    command=pack_command(command),
                     name=options.name,
                     io=options.io,
                     feed=options.stdin,

@@ -80,7 +80,9 @@ def _look_at_memory() -> Iterator[Finding]:
 
 def memory(groups: Cgroups | None) -> Finding:
     """Whether sessions can have a control group with a memory limit; one is made, and is removed again."""
-    means = "A session's memory is measured a few times a second: one that grows very fast can pass its limit meanwhile."
+    means = (
+        "A session's memory is measured a few times a second: one that grows very fast can pass its limit meanwhile."
+    )
     advice = "Exact limits need a control group (v2) that is delegated to this user, with its memory controller."
     if groups is None:
         return MEMORY.weaker("no control group is delegated to this user", means, advice)
