@@ -27,9 +27,19 @@ import errno
 import os
 from collections.abc import Iterable, Sequence
 
+MAX_KNOWN_SHOWN = 8
+"""So many sessions a message names at most."""
+
 
 class VibesboxError(Exception):
     """Base of every error that Vibesbox raises on purpose."""
+
+
+class _PlainSystemError(VibesboxError):
+    """An error that also derives from OSError, and reads as a sentence: without its number, which is an attribute."""
+
+    def __str__(self) -> str:
+        return str(self.args[1])
 
 
 class InvalidCommandError(VibesboxError, ValueError):
@@ -56,7 +66,7 @@ class InvalidOptionError(VibesboxError, ValueError):
         super().__init__(f"{option} is {seen!r}; it must be {wanted}")
 
 
-class ShellNotFoundError(VibesboxError, FileNotFoundError):
+class ShellNotFoundError(_PlainSystemError, FileNotFoundError):
     """The shell (or program) that should run a command can not be executed.
 
     Attributes:
@@ -65,10 +75,11 @@ class ShellNotFoundError(VibesboxError, FileNotFoundError):
 
     def __init__(self, path: str, why: str = "no such executable file") -> None:
         self.path = path
-        super().__init__(errno.ENOENT, f"{why}; give the path of an installed shell", path)
+        what = f"the shell {path} can not be run: {why}; give the path of an installed shell"
+        super().__init__(errno.ENOENT, what, path)
 
 
-class DirectoryNotFoundError(VibesboxError, FileNotFoundError):
+class DirectoryNotFoundError(_PlainSystemError, FileNotFoundError):
     """The working directory of a session does not exist or can not be entered.
 
     Attributes:
@@ -77,10 +88,11 @@ class DirectoryNotFoundError(VibesboxError, FileNotFoundError):
 
     def __init__(self, path: str, why: str = "no such directory") -> None:
         self.path = path
-        super().__init__(errno.ENOENT, f"{why}; create it or give another cwd", path)
+        what = f"the directory {path} can not be entered: {why}; create it or give another cwd"
+        super().__init__(errno.ENOENT, what, path)
 
 
-class LaunchError(VibesboxError, OSError):
+class LaunchError(_PlainSystemError, OSError):
     """The system refused to start a process (limits on processes or descriptors, and the like)."""
 
     def __init__(self, number: int, what: str) -> None:
@@ -92,13 +104,23 @@ class SessionNotFoundError(VibesboxError, LookupError, ValueError):
 
     Attributes:
         ref: What was asked for.
-        known: The references that would have worked, as text.
+        known: The references that would have worked, as text; the message has only the first of them.
     """
 
-    def __init__(self, ref: object, known: Iterable[object] = ()) -> None:
+    def __init__(
+        self, ref: object, known: Iterable[object] = (), *, living: int | None = None, heading: str = "known"
+    ) -> None:
+        """Put it into words.
+
+        Args:
+            ref: What was asked for.
+            known: What would have worked, those that are not over first.
+            living: How many of these are not over, of which alone the message has some; None if that is not known.
+            heading: What they are to the user.
+        """
         self.ref = ref
         self.known = tuple(str(one) for one in known)
-        super().__init__(f"session {ref} not found; known: {', '.join(self.known) or 'none yet'}")
+        super().__init__(f"session {ref} not found; {heading}: {_some_of(self.known, living)}")
 
 
 class AmbiguousReferenceError(VibesboxError, LookupError, ValueError):
@@ -127,10 +149,10 @@ class NameTakenError(VibesboxError, ValueError):
         self.name = name
         self.holder = holder
         known_as = f"running session {holder[:8]} (pid {pid})" if pid else f"a session {holder}"
-        super().__init__(f"the name {name!r} is taken by {known_as}")
+        super().__init__(f"the name {name!r} is taken by {known_as}; give another name")
 
 
-class SessionOwnedError(VibesboxError, PermissionError):
+class SessionOwnedError(_PlainSystemError, PermissionError):
     """Only a session's owner may do this, and that is another living program.
 
     Attributes:
@@ -141,10 +163,8 @@ class SessionOwnedError(VibesboxError, PermissionError):
     def __init__(self, ref: object, owner: str) -> None:
         self.ref = ref
         self.owner = owner
-        super().__init__(errno.EPERM, f"session {ref} belongs to {owner}, which is alive; it can be read, not changed")
-
-    def __str__(self) -> str:
-        return str(self.args[1])
+        helps = "it can be read; to take it over make it durable there, close that program, then adopt it"
+        super().__init__(errno.EPERM, f"session {ref} belongs to {owner}, which is alive: {helps}")
 
 
 class SessionEndedError(VibesboxError, RuntimeError):
@@ -167,7 +187,7 @@ class SessionTimeoutError(VibesboxError, TimeoutError):
     def __init__(self, ref: object, timeout: float) -> None:
         self.ref = ref
         self.timeout = timeout
-        super().__init__(f"session {ref} is still running after {timeout:g} s; it goes on")
+        super().__init__(f"session {ref} has not ended after {timeout:g} s; it goes on")
 
 
 class SessionFailedError(VibesboxError, RuntimeError):
@@ -222,3 +242,15 @@ class MagicError(VibesboxError, ValueError):
 
 class ShellStateError(VibesboxError, RuntimeError):
     """The state of a shell can not be read back or restored."""
+
+
+def _some_of(known: Sequence[str], living: int | None) -> str:
+    """The first of them, and how many more there are: never a page of what nobody looks for."""
+    if not known:
+        return "none yet"
+    shown = known[: MAX_KNOWN_SHOWN if living is None else min(living, MAX_KNOWN_SHOWN)]
+    left = len(known) - len(shown)
+    more = "" if living is None or living > len(shown) else " that have ended" if left > 1 else " that has ended"
+    if not shown:
+        return f"{left}{more}"
+    return f"{', '.join(shown)}{f' and {left} more{more}' if left else ''}"

@@ -192,7 +192,7 @@ class SessionInfo(_Frozen):
         where: On which machine it runs.
         instance: Which broker it belongs to: the id of its kernel or program.
         owner: Whose it is, in words; who started it, once nobody owns it.
-        owned: Whether a living program owns it, ours or another.
+        owned: Whether a living program owns it, ours or another, while it is not over.
         restarts: How often it was started again after a failure.
         restart_at: When it is started again, while it waits for that.
         problem: What its output or its start met, in words: a full disk, a dead end in its queue.
@@ -279,6 +279,7 @@ class CommandResult(_Frozen):
     output_bytes: int
     dropped_bytes: int = 0
     duration: float
+    problem: str | None = None
 
     @property
     def exit_code(self) -> int | None:

@@ -126,7 +126,6 @@ START = {
         {"policy": {"nice": -1}},
         {"policy": {"on_full": "explode"}},
         {"policy": {"after": "all"}},
-        {"policy": {"after": ["33333333-3333-4333-8333-333333333333"]}},
         {"policy": []},
         {"argv": ["/bin/sh", "a\0b"]},
         {"env": {"a": "b\0c"}},

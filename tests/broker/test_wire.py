@@ -64,6 +64,6 @@ def test_a_frame_of_too_many_parts_is_refused_before_it_takes_memory(body):
     try:
         with pytest.raises(wire.FrameError, match="parts"):
             wire.FrameDecoder().feed(len(body).to_bytes(4, "big") + body)
-        assert tracemalloc.get_traced_memory()[1] < 4 * len(body)
+        assert tracemalloc.get_traced_memory()[1] < 6 * len(body)  # copies on its way; parsed it would be thirty times
     finally:
         tracemalloc.stop()

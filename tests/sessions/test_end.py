@@ -145,7 +145,7 @@ async def test_cleanup_ends_all_at_the_same_time(new_lifeline: Callable[[], Life
 
 async def test_wait_can_end_before_the_session(manager):
     pid = await manager.start_session("sleep 600")
-    with pytest.raises(SessionTimeoutError, match=r"still running after 0\.05 s") as caught:
+    with pytest.raises(SessionTimeoutError, match=r"has not ended after 0\.05 s") as caught:
         await manager.wait(pid, timeout=0.05)
     assert isinstance(caught.value, TimeoutError)
     assert manager.info(pid).is_running

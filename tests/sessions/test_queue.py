@@ -135,6 +135,6 @@ async def test_what_waits_is_gone_with_its_program_and_a_clean_up(isolation):
 async def test_following_what_there_is_not_and_a_limit_of_nothing_are_clear_errors(manager):
     with pytest.raises(SessionNotFoundError, match="nothing"):
         await manager.submit_session("true", after=["nothing"])
-    with pytest.raises(InvalidOptionError, match="above 0"):
+    with pytest.raises(InvalidOptionError, match="whole number"):
         await manager.set_parallel("gpu", 0)
     assert manager.list_sessions() == []

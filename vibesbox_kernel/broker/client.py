@@ -33,6 +33,7 @@ class Client:
     Attributes:
         number: What it is called in records, unique in this broker's life.
         label: What it says of itself, for people.
+        follows: It only looks at sessions of others: the broker does not stay for it.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Client:
         self.pid = peer_credentials(connection)[0]
         self.number = next(_numbers)
         self.label = f"pid {self.pid}"
+        self.follows = False
         self._loop = loop
         self._connection = connection
         self._on_request = on_request

@@ -85,6 +85,7 @@ class Operations:
         if request.get("protocol") != PROTOCOL:
             raise RefusedError("protocol", f"this broker speaks protocol {PROTOCOL}")
         client.label = read.text_or_none(request, "label") or client.label
+        client.follows = bool(request.get("follows", False))
         for session in self._supervisor.sessions.values():
             if session.listed:
                 client.tell("known", session, keep=True)
@@ -97,7 +98,6 @@ class Operations:
         order = read.launch_order(request, prepared=prepared, umask=self._umask, limit=self._descriptor_limit)
         if session_id in self._supervisor.sessions:
             raise RefusedError("request", f"session {session_id} exists")
-        self._check_after(policy)
         session = self._supervisor.start(
             session_id,
             order,
@@ -119,7 +119,6 @@ class Operations:
             raise RefusedError("state", "is not a prepared session any more")
         if len(control) > MAX_CONTROL_BYTES:
             raise RefusedError("request", f"control must be at most {MAX_CONTROL_BYTES} bytes")
-        self._check_after(policy)
         try:
             self._supervisor.begin(
                 session,
@@ -231,8 +230,12 @@ class Operations:
         return {}
 
     def _durable(self, client: Client, request: Message) -> Result:
-        session = self._running(client, request)
+        session = self._own(client, request)
+        if session.over:
+            raise RefusedError("ended", "is over")
         session.durable = read.flag(request, "durable")
+        if session.owner is None:  # what is neither durable nor owned would never end
+            session.owner, session.label = client, client.label
         self._note_change(session)
         return {}
 
@@ -282,11 +285,6 @@ class Operations:
                 raise RefusedError("name", name or "", holder=session.session_id, pid=session.pid)
         return name
 
-    def _check_after(self, policy: Policy) -> None:
-        for session_id in policy.after:
-            if session_id not in self._supervisor.sessions:
-                raise RefusedError("request", f"after: session {session_id} is not known to the broker")
-
     def _session(self, request: Message) -> Session:
         session = self._supervisor.sessions.get(read.session_id(request))
         if session is None:
@@ -302,6 +300,8 @@ class Operations:
         session = self._own(client, request)
         if session.over:
             raise RefusedError("ended", "is over")
+        if session.queued:
+            raise RefusedError("ended", "has not started yet: it waits for its turn")
         return session
 
     @staticmethod

@@ -74,7 +74,7 @@ class Queue:
         for session_id in session.policy.after:
             before = self._sessions.get(session_id)
             if before is None:
-                return f"session {session_id[:8]}, which it was to follow, is not known any more"
+                return f"session {session_id[:8]}, which it was to follow, has not succeeded or is not known any more"
             if before.over and not before.succeeded:
                 return f"session {session_id[:8]}, which it was to follow, did not succeed"
         return None

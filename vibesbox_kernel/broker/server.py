@@ -115,7 +115,8 @@ class Server:
         self._leave_if_idle()
 
     def _leave_if_idle(self) -> None:
-        if (self._leaving or not self._clients) and not self._supervisor.running:
+        needed = any(not client.follows for client in self._clients)
+        if (self._leaving or not needed) and not self._supervisor.running:
             if self._listener.fileno() >= 0:
                 self._loop.unwatch(self._listener.fileno())
                 self._listener.close()  # who comes now shall start a broker of his own

@@ -9,6 +9,7 @@ from typing import TypeVar
 from IPython.core.error import UsageError
 
 from vibesbox_kernel.errors import SessionFailedError, VibesboxError
+from vibesbox_kernel.shell.error_words import in_words
 
 _RED, _PLAIN = "\x1b[31m", "\x1b[39m"
 _WHAT_GOES_ON = {
@@ -33,7 +34,7 @@ def plain_errors(name: str) -> Iterator[None]:
     except SessionFailedError:
         raise
     except VibesboxError as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(in_words(error)) from error
     except KeyboardInterrupt as error:
         if error.args:  # it says already what was interrupted
             raise

@@ -16,7 +16,7 @@ from vibesbox_kernel.frontends.ipython_errors import in_one_line
 from vibesbox_kernel.frontends.ipython_output import Display, Relay, Screen, write
 from vibesbox_kernel.frontends.replies import failure_of_outcome
 from vibesbox_kernel.frontends.session_handle import Session
-from vibesbox_kernel.models import SessionStatus
+from vibesbox_kernel.models import EndReason, SessionStatus
 from vibesbox_kernel.shell.references import label
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Foreground:
             screen.close()
             session = self._report(work.result(), screen)
             if announce and cell.options.background:
-                write(_announcement(session))
+                write(_announcement(session, queued=work.result().queued))
         finally:
             screen.close()
             relay.detach(self._display.cell_output())
@@ -139,8 +139,10 @@ class Foreground:
             signal.signal(signal.SIGINT, before)
 
 
-def _announcement(session: Session) -> str:
-    info, ref = session.info, session.name or session.pid
+def _announcement(session: Session, *, queued: bool) -> str:
+    info, ref = session.info, session.name or session.pid or session.session_id[:8]
+    if info.end_reason is EndReason.CANCELLED or (info.status is SessionStatus.QUEUED and not queued):
+        return ""  # its own output says why it never started
     if info.status is SessionStatus.QUEUED:
         return f"{label(info)} is queued; %tail {ref} will show its output\n"
     return f"{label(info)} runs in the background; %tail {ref} shows its output, %kill {ref} ends it\n"

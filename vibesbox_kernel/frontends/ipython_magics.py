@@ -149,8 +149,8 @@ class Magics:
         value = self._value(call, result)
         if use.shows or value is None:
             self._display.show(result)
-        if result.failed:
-            raise UsageError(f"%{call.name}: not everything was done")
+        if result.failure is not None:
+            raise UsageError(f"%{call.name}: {result.failure}")
         return value if use.gives else None
 
     def _run(self, cell: Cell, use: Use) -> Session | None:

@@ -56,7 +56,7 @@ class MagicDoor:
             output.display({"text/plain": result.text, "text/html": result.html})
         else:
             output.text(result.text)
-        return Failure("MagicFailed", f"%{call.name}: not everything was done") if result.failed else None
+        return None if result.failure is None else Failure("MagicFailed", f"%{call.name}: {result.failure}")
 
     def _show_table(self, args: PsArgs, output: CellOutput) -> None:
         from vibesbox_kernel.widgets.rows import select

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from vibesbox_kernel.errors import MagicError, VibesboxError
 from vibesbox_kernel.models import EndReason, ExitStatus
+from vibesbox_kernel.shell.error_words import in_words
 
 if TYPE_CHECKING:
     from vibesbox_kernel.shell.runner import CellOutcome
@@ -73,12 +74,12 @@ def failure_of_error(error: Exception) -> Failure:
     if isinstance(error, MagicError):
         return Failure("MagicError", str(error))
     if isinstance(error, VibesboxError):
-        return Failure(type(error).__name__, str(error))
+        return Failure(type(error).__name__, in_words(error))
     return Failure(type(error).__name__, f"{error} (a bug in Vibesbox; the kernel's log says more)")
 
 
 def facts_of(outcome: CellOutcome) -> dict[str, Any]:
-    """What a reply's metadata says of the session that the cell was."""
+    """What a reply's metadata says of the session that the cell was; what is meant by each, ``CellOutcome`` says."""
     status = outcome.exit_status
     return {
         "exit_code": None if status is None else status.code,

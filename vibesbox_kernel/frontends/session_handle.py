@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from vibesbox_kernel.errors import SessionNotFoundError
 from vibesbox_kernel.models import ExitStatus, SessionInfo
-from vibesbox_kernel.shell.references import label
+from vibesbox_kernel.shell.references import label, with_names
 from vibesbox_kernel.shell.table_text import command_line, how_it_ended, html_table, text_table
 
 if TYPE_CHECKING:
@@ -59,12 +59,12 @@ class Session:
 
     @property
     def is_running(self) -> bool:
-        """Whether any process of it is alive."""
+        """Whether it has started and is not over; a queued session does not run yet."""
         return self._session.is_running
 
     @property
     def exit_status(self) -> ExitStatus | None:
-        """How its first process ended, or None while it runs."""
+        """How its first process ended; None as long as it has not, or if it never started."""
         return self._session.exit_status
 
     @property
@@ -80,7 +80,7 @@ class Session:
         """Wait until it is over, every process of it.
 
         Raises:
-            SessionTimeoutError: It still runs after ``timeout`` seconds; it goes on.
+            SessionTimeoutError: It has not ended after ``timeout`` seconds; it goes on.
         """
         return self._call(self._manager.wait(self.session_id, timeout))
 
@@ -100,7 +100,7 @@ class Session:
         return self._manager.wait(self.session_id).__await__()
 
     def __repr__(self) -> str:
-        info = self.info
+        info = with_names(self._manager, self.info)
         return f"<Session {label(info)}: {how_it_ended(info)}: {command_line(info.command)[:60]}>"
 
     def _call(self, work: Coroutine[Any, Any, T]) -> T:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vibesbox_kernel.errors import SessionEndedError, SessionOwnedError
+from vibesbox_kernel.errors import InvalidOptionError, SessionEndedError, SessionOwnedError
 from vibesbox_kernel.sessions.engine import Engine
 from vibesbox_kernel.sessions.hub import Hub
 from vibesbox_kernel.sessions.mirror import Entry, Ref
@@ -26,8 +26,19 @@ class ManagerPart:
     def _find(self, ref: Ref) -> Entry:
         return self.hub.mirror.find(ref)
 
-    def _id_of(self, ref: Ref) -> str:
-        return self._find(ref).session_id
+    def _followed(self, ref: Ref) -> str | None:
+        """The id of a session that another is to follow; None if it has succeeded already.
+
+        Raises:
+            SessionNotFoundError: There is no such session.
+            InvalidOptionError: It is another program's: only one broker can tell whose turn it is.
+        """
+        entry = self._find(ref)
+        if entry.over and entry.exit_status is not None and entry.exit_status.success:
+            return None
+        if entry.instance != self.hub.instance:
+            raise InvalidOptionError("after", ref, "a session of this program, or one that has succeeded")
+        return entry.session_id
 
     async def _ask(self, entry: Entry, operation: str, **fields: object) -> dict[str, object]:
         """Ask a session's broker to act on it, while it is not over."""

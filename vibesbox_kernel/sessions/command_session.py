@@ -89,8 +89,9 @@ class CommandSession:
 
     @property
     def is_running(self) -> bool:
-        """Whether the leader or any process of its tree is alive."""
-        return not self._entry.over
+        """Whether it has started and is not over; a queued session does not run yet."""
+        record = self._entry.record
+        return not record["over"] and not record["queued"]
 
     @property
     def exit_status(self) -> ExitStatus | None:
@@ -113,5 +114,6 @@ class CommandSession:
         return b"".join(pieces).decode("utf-8", "replace")
 
     def __repr__(self) -> str:
-        state = "running" if self.is_running else str(self.exit_status or "over")
+        info = self.info
+        state = "running" if self.is_running else str(info.exit_status or info.end_reason or info.status)
         return f"<CommandSession {self.session_id[:8]} pid={self.pid} {state} {self.command[:60]!r}>"

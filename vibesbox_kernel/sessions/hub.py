@@ -69,11 +69,12 @@ class Hub:
         engine: Engine | None,
     ) -> None:
         self.instance = instance or new_instance()
-        self.mirror = Mirror(max_completed, max_completed_bytes)
+        self.mirror = Mirror(self.instance, max_completed, max_completed_bytes)
         self._given_engine = engine
         self._label = owner or self.instance
         self._commands: dict[str, str] = {}
         self._attached: set[str] = set()
+        self.parallel: dict[str | None, int] = {}
         self._scripts: set[str] = set()
         self._subscriptions: list[Subscription] = []
         self._tidied = False
@@ -151,6 +152,8 @@ class Hub:
         """The open link to our own broker."""
         link, is_new = await self.links.open_home()
         if is_new:
+            for group, limit in self.parallel.items():  # a new broker knows nothing of them
+                await link.request("parallel", group=group, limit=limit)
             await self._find_again()
             self._start_tidying()
         return link
@@ -220,6 +223,15 @@ class Hub:
 
     # Sessions
 
+    @contextmanager
+    def held(self, session_id: str) -> Iterator[None]:
+        """Do not forget a session meanwhile, even if it is over and many have ended since."""
+        self.mirror.hold(session_id)
+        try:
+            yield
+        finally:
+            self._forget(self.mirror.release(session_id))
+
     def new_session(self, command: str) -> str:
         """An id for a session that is about to be started, of which we keep the whole command."""
         session_id = str(uuid.uuid4())
@@ -256,7 +268,8 @@ class Hub:
         if name is None:
             yield
             return
-        holder = next((entry for entry in self.mirror.running() if entry.record["name"] == name), None)
+        ours = (entry for entry in self.mirror.running() if entry.instance == self.instance)
+        holder = next((entry for entry in ours if entry.record["name"] == name), None)
         if holder is not None:
             raise NameTakenError(name, holder.session_id, holder.pid)
         if name in self._reserved:
@@ -277,6 +290,9 @@ class Hub:
         if command is None:
             return None
         entry = self.mirror.put(record, command, instance)
+        link = self.links.get(instance)
+        if link is not None and record["client"] == link.number:
+            entry.ours = True
         entry.wake()
         return entry
 
@@ -285,7 +301,8 @@ class Hub:
         session_id = record["session_id"]
         if session_id in self._commands:
             return self._commands[session_id]
-        if session_id not in self._attached and not (instance == self.instance and record["durable"]):
+        left_here = instance == self.instance and record["durable"] and not record["over"]
+        if session_id not in self._attached and not left_here:
             return None
         command = command_of(record)
         self._commands[session_id] = command
@@ -295,11 +312,15 @@ class Hub:
         """Wait, on any event loop, until a condition on a session holds; False when the time is up first.
 
         Raises:
-            BrokerError: The engine is closed, or was closed meanwhile.
+            BrokerError: The engine is closed, or was closed meanwhile; or the session goes on without us.
         """
         try:
             async with asyncio.timeout(timeout):
                 while not condition():
+                    if entry.let_go:
+                        raise BrokerError(
+                            f"session {entry.known_as} goes on without us; attach to it to follow it again"
+                        )
                     await self._news(entry, condition)
         except TimeoutError:
             return condition()
@@ -370,10 +391,11 @@ class Hub:
         self._forget(self.mirror.ended(entry))
 
     def _forget(self, entries: list[Entry]) -> None:
-        """Those that are not remembered any more; the output of another program's stays for that one."""
+        """Those that are not remembered any more; what never was ours stays for whom it belongs to."""
         for entry in entries:
             self._commands.pop(entry.session_id, None)
-            if entry.instance == self.instance:
+            self._attached.discard(entry.session_id)
+            if entry.ours:
                 shutil.rmtree(Path(entry.record["directory"]), ignore_errors=True)
 
     def _publish(self, kind: EventKind, entry: Entry, at: float) -> None:
@@ -393,17 +415,29 @@ class Hub:
         """The link to a broker has ended: by us, or the broker is gone and the guardian ends its sessions."""
         now = time.time()
         for entry in self.mirror.running():
-            outlives_us = closing and (entry.record["durable"] or instance != self.instance)
-            if entry.instance == instance and not outlives_us:
-                lost: SessionRecord = {**entry.record, "over": True, "drained": True, "end_reason": EndReason.LOST}
-                lost["ended_at"], lost["duration"] = now, max(0.0, now - lost["started_at"])
-                lost["leftovers"], lost["stopped"] = [], False
-                lost["queued"], lost["client"] = False, None
-                self.learn(instance, lost)
-                self._on_over(entry, now)
+            if entry.instance != instance:
+                continue
+            if closing and (entry.record["durable"] or instance != self.instance):
+                self._let_go(entry)
+            else:
+                self._lose(entry, now)
         if not closing and instance == self.instance:
             # If the guardian is gone as well, it takes a new one to find what the old ones left.
             self.engine.start(self._recover(), name="vibesbox-recover")
+
+    def _let_go(self, entry: Entry) -> None:
+        """It goes on, and nothing more is heard of it: it is found again where it is, on disk."""
+        self._commands.pop(entry.session_id, None)
+        self._attached.discard(entry.session_id)
+        self.mirror.let_go(entry)
+
+    def _lose(self, entry: Entry, now: float) -> None:
+        lost: SessionRecord = {**entry.record, "over": True, "drained": True, "end_reason": EndReason.LOST}
+        lost["ended_at"], lost["duration"] = now, max(0.0, now - lost["started_at"])
+        lost["leftovers"], lost["stopped"] = [], False
+        lost["queued"], lost["client"] = False, None
+        self.learn(entry.instance, lost)
+        self._on_over(entry, now)
 
     async def _recover(self) -> None:
         try:

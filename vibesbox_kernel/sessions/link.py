@@ -72,6 +72,7 @@ class BrokerLink(asyncio.BufferedProtocol):
         self._closing = False
         self._descriptor = -1
         self.number = 0
+        self._follows = False
 
     @classmethod
     async def open(
@@ -81,7 +82,7 @@ class BrokerLink(asyncio.BufferedProtocol):
         on_lost: Callable[[bool], None],
         *,
         label: str,
-        start: bool = True,
+        follows: bool = False,
     ) -> BrokerLink:
         """Connect to the instance's broker.
 
@@ -89,7 +90,8 @@ class BrokerLink(asyncio.BufferedProtocol):
             on_event: Called with every event of the broker.
             on_lost: Called once when the link has ended, with whether that was our doing.
             label: Who we are, for people.
-            start: Start a broker if there is none.
+            follows: Only to look at what another program's broker has, which must be there; otherwise
+                one is started if there is none.
 
         Raises:
             BrokerError: None could be reached or started; says where its log is.
@@ -98,7 +100,7 @@ class BrokerLink(asyncio.BufferedProtocol):
         for _ in range(_ATTEMPTS):
             link = cls(on_event, on_lost)
             try:
-                await link._connect(places, label, start=start)
+                await link._connect(places, label, follows=follows)
                 return link
             except (OSError, BrokerError, TimeoutError) as error:
                 # A broker that is just leaving may still accept us; the next attempt finds it gone.
@@ -210,10 +212,11 @@ class BrokerLink(asyncio.BufferedProtocol):
 
     # Inside
 
-    async def _connect(self, places: Places, label: str, *, start: bool) -> None:
+    async def _connect(self, places: Places, label: str, *, follows: bool) -> None:
         loop = asyncio.get_running_loop()
         connection = _dial(str(places.socket))
-        if connection is None and not start:
+        self._follows = follows
+        if connection is None and follows:
             raise BrokerError(f"nobody listens at {places.socket}")
         if connection is None:
             connection, self._guardian = _start_broker(places)
@@ -225,7 +228,7 @@ class BrokerLink(asyncio.BufferedProtocol):
 
     async def introduce(self, label: str) -> int:
         """Say who we are, and hear how every session stands; returns the broker's pid."""
-        answer = await self.request("hello", protocol=PROTOCOL, label=label)
+        answer = await self.request("hello", protocol=PROTOCOL, label=label, follows=self._follows)
         self.number = answer["client"]
         return int(answer["pid"])
 

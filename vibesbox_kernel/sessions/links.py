@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -43,7 +44,7 @@ class Links:
         self._on_lost = on_lost
         self._links: dict[str, BrokerLink] = {}
         self._lost: list[BrokerLink] = []  # their guardians may still be busy, and are ours to reap
-        self._opening = asyncio.Lock()
+        self._opening: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def get(self, instance: str) -> BrokerLink | None:
         """The open link to an instance's broker, or None."""
@@ -52,7 +53,7 @@ class Links:
 
     async def open_home(self) -> tuple[BrokerLink, bool]:
         """The link to our own broker, and whether it was opened just now."""
-        return await self._open(self._home, self._places(), start=True)
+        return await self._open(self._home, self._places(), follows=False)
 
     async def open(self, instance: str, places: Places) -> BrokerLink:
         """The link to another program's broker, which must be there.
@@ -60,7 +61,7 @@ class Links:
         Raises:
             BrokerError: It is not.
         """
-        return (await self._open(instance, places, start=False))[0]
+        return (await self._open(instance, places, follows=True))[0]
 
     async def request(self, instance: str, operation: str, **fields: Any) -> dict[str, Any] | None:
         """Ask an instance's broker; None when there is no link to it."""
@@ -80,7 +81,7 @@ class Links:
         Args:
             stays: Whether an instance's broker will not leave, because it has sessions that outlive us.
         """
-        async with self._opening:
+        async with self._opening[self._home]:
             links, self._links = self._links, {}
             lost, self._lost = self._lost, []
             await asyncio.gather(
@@ -96,8 +97,11 @@ class Links:
             link.abort()
         return links
 
-    async def _open(self, instance: str, places: Places, *, start: bool) -> tuple[BrokerLink, bool]:
-        async with self._opening:
+    async def _open(self, instance: str, places: Places, *, follows: bool) -> tuple[BrokerLink, bool]:
+        open_already = self.get(instance)
+        if open_already is not None:
+            return open_already, False
+        async with self._opening[instance]:
             link = self.get(instance)
             if link is not None:
                 return link, False
@@ -107,7 +111,7 @@ class Links:
                 lambda message: self._on_message(instance, message),
                 lambda closing: self._on_lost(instance, closing),
                 label=self._label,
-                start=start,
+                follows=follows,
             )
             if not link.is_open:
                 raise BrokerError("the broker ended as soon as it was there")

@@ -142,13 +142,15 @@ class SessionManager(StartingSessions, ReadingSessions, SharingSessions, Prepare
         and the result says so. If the caller is cancelled, the command is killed.
         """
         options.setdefault("stdin", False)
-        session_id = await self.submit_session(command, shell, **options)
-        try:
-            info = await self.wait(session_id)
-        except BaseException:
-            self._post_kill(session_id)
-            raise
-        output = await self.read_output(session_id)
+        session_id = self.hub.new_session(command)
+        with self.hub.held(session_id):
+            await self._submit(session_id, command, shell, options)
+            try:
+                info = await self.wait(session_id)
+            except BaseException:
+                self._post_kill(session_id)
+                raise
+            output = await self.read_output(session_id)
         return CommandResult(
             session_id=session_id,
             command=command,
@@ -158,6 +160,7 @@ class SessionManager(StartingSessions, ReadingSessions, SharingSessions, Prepare
             output_bytes=info.output_bytes,
             dropped_bytes=info.dropped_bytes,
             duration=info.duration or 0.0,
+            problem=info.problem,
         )
 
     # Acting
@@ -290,8 +293,10 @@ class SessionManager(StartingSessions, ReadingSessions, SharingSessions, Prepare
         except SessionOwnedError as error:
             raise SessionOwnedError(self._find(str(error.ref)).known_as, error.owner) from None
         except BrokerError:
-            answer = None  # it died meanwhile: the guardian ends them all
-        return (ids, {}) if answer is None else (list(answer["ended"]), dict(answer["survivors"]))
+            return ids, {}  # it died meanwhile: the guardian ends them all
+        if answer is None:
+            raise BrokerError("the sessions' broker is not connected; attach to them first")
+        return list(answer["ended"]), dict(answer["survivors"])
 
     def _handle(self, entry: Entry) -> CommandSession:
         handle = entry.handle() if entry.handle is not None else None

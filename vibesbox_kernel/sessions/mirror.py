@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import weakref
-from collections import OrderedDict
-from collections.abc import Iterator
+from collections import Counter, OrderedDict
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -26,6 +26,8 @@ Ref = int | str
 """A pid, a session id, a unique prefix of one, or a name."""
 
 NO_POLICY = SessionPolicy()
+MAX_ELSEWHERE = 100
+"""Ended sessions of other programs that are remembered."""
 
 
 @dataclass(eq=False)
@@ -37,6 +39,9 @@ class Entry:
         instance: Whose broker has it.
         waiters: What the next news resolve: futures of the engine's loop, or promises to other threads.
         text: The one consuming reader, of ``read_output``.
+        pids: Its leaders: several, if it was started again.
+        ours: We own it, or did.
+        let_go: It goes on without us, and nothing more is heard of it.
         handle: What ``get_session`` gives out: the same object as long as anybody holds it.
     """
 
@@ -47,6 +52,9 @@ class Entry:
     text: TextOutput
     handle: weakref.ref[CommandSession] | None = None
     usage: list[float] | None = None
+    pids: tuple[int, ...] = ()
+    ours: bool = False
+    let_go: bool = False
     waiters: set[asyncio.Future[None] | Future[None]] = field(default_factory=set)
     _described: tuple[SessionRecord, list[float] | None, SessionInfo] | None = None
 
@@ -122,7 +130,7 @@ class Entry:
             duration=record["duration"],
             cwd=record["cwd"],
             owner=record["owner"],
-            owned=record["client"] is not None,
+            owned=record["client"] is not None and not record["over"],
             instance=self.instance,
             durable=record["durable"],
             io=IoMode(record["io"]),
@@ -143,13 +151,15 @@ class Mirror:
     All changes come from the engine's thread; reads may come from anywhere.
     """
 
-    def __init__(self, max_completed: int, max_completed_bytes: int) -> None:
+    def __init__(self, home: str, max_completed: int, max_completed_bytes: int) -> None:
+        self._home = home
         self._max_completed = max_completed
         self._max_completed_bytes = max_completed_bytes
-        self._ended_bytes = 0
+        self._held: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._ended: OrderedDict[str, None] = OrderedDict()
+        self._ended_elsewhere: OrderedDict[str, None] = OrderedDict()
         self._by_pid: dict[int, tuple[Entry, ...]] = {}  # a pid may be another session's once its process is gone
 
     def __iter__(self) -> Iterator[Entry]:
@@ -175,8 +185,7 @@ class Mirror:
                 self._list_pid(entry)
             elif entry.pid == record["pid"]:
                 entry.record = record
-            else:  # it has left the queue, or was started again
-                self._unlist_pid(entry)
+            else:  # it has left the queue, or was started again: who knows it by its first pid still finds it
                 entry.record = record
                 self._list_pid(entry)
         return entry
@@ -184,28 +193,61 @@ class Mirror:
     def ended(self, entry: Entry) -> list[Entry]:
         """A session is over; returns those that are forgotten for it."""
         with self._lock:
-            self._ended[entry.session_id] = None
-            self._ended_bytes += entry.stored_bytes
-            forgotten = []
-            while self._ended and self._has_too_many():
-                session_id, _ = self._ended.popitem(last=False)
-                forgotten.append(self._entries.pop(session_id))
-                self._ended_bytes -= forgotten[-1].stored_bytes
-                self._unlist_pid(forgotten[-1])
+            kind = self._ended if entry.instance == self._home else self._ended_elsewhere
+            kind[entry.session_id] = None
+            return self._trim()
+
+    def hold(self, session_id: str) -> None:
+        """Do not forget a session, though it may be over, before ``release``."""
+        with self._lock:
+            self._held[session_id] += 1
+
+    def release(self, session_id: str) -> list[Entry]:
+        """It may be forgotten again; returns those that are."""
+        with self._lock:
+            self._held[session_id] -= 1
+            if not self._held[session_id]:
+                del self._held[session_id]
+            return self._trim()
+
+    def let_go(self, entry: Entry) -> None:
+        """Forget a session that goes on without us, and tell who waits for it."""
+        with self._lock:
+            self._remove(entry)
+        entry.let_go = True
+        entry.wake()
+
+    def _trim(self) -> list[Entry]:
+        """Forget the oldest that are over, until few enough are left; those of others never count against ours."""
+        ours = [self._entries[session_id] for session_id in self._ended]
+        stored = sum(entry.stored_bytes for entry in ours)
+        too_many = len(ours) - self._max_completed
+        forgotten: list[Entry] = []
+        for entry in ours:
+            if too_many <= 0 and stored <= self._max_completed_bytes:
+                break
+            if entry.session_id not in self._held:
+                forgotten.append(entry)
+                too_many, stored = too_many - 1, stored - entry.stored_bytes
+        others = list(self._ended_elsewhere)
+        forgotten += [self._entries[session_id] for session_id in others[: max(0, len(others) - MAX_ELSEWHERE)]]
+        for entry in forgotten:
+            self._remove(entry)
         return forgotten
 
-    def _list_pid(self, entry: Entry) -> None:
-        if entry.pid is not None:
-            self._by_pid[entry.pid] = (*self._by_pid.get(entry.pid, ()), entry)
-
-    def _unlist_pid(self, entry: Entry) -> None:
-        if entry.pid is not None:
-            others = tuple(one for one in self._by_pid.pop(entry.pid) if one is not entry)
+    def _remove(self, entry: Entry) -> None:
+        self._entries.pop(entry.session_id, None)
+        self._ended.pop(entry.session_id, None)
+        self._ended_elsewhere.pop(entry.session_id, None)
+        for pid in entry.pids:
+            others = tuple(one for one in self._by_pid.pop(pid, ()) if one is not entry)
             if others:
-                self._by_pid[entry.pid] = others
+                self._by_pid[pid] = others
 
-    def _has_too_many(self) -> bool:
-        return len(self._ended) > self._max_completed or self._ended_bytes > self._max_completed_bytes
+    def _list_pid(self, entry: Entry) -> None:
+        if entry.pid is not None and entry.pid not in entry.pids:
+            entry.pids = (*entry.pids, entry.pid)
+            self._by_pid[entry.pid] = (*self._by_pid.get(entry.pid, ()), entry)
 
     def running(self) -> list[Entry]:
         """Those that are not over, in the order of their start."""
@@ -214,7 +256,8 @@ class Mirror:
     def completed(self) -> list[Entry]:
         """Those that are over, in the order of their end."""
         with self._lock:
-            return [self._entries[session_id] for session_id in self._ended]
+            ended = [self._entries[session_id] for session_id in (*self._ended, *self._ended_elsewhere)]
+        return sorted(ended, key=lambda entry: entry.record["ended_at"] or 0.0)
 
     def find(self, ref: Ref) -> Entry:
         """The session that a reference means: running before ended, newer before older.
@@ -235,21 +278,31 @@ class Mirror:
 
     def _search(self, ref: Ref) -> Entry:
         newest_first = [*reversed(self.running()), *reversed(self.completed())]
-        text = str(ref)
-        if text.isdecimal():
-            by_pid = next((entry for entry in newest_first if entry.pid == int(text)), None)
-            if by_pid is not None:
-                return by_pid
-        if isinstance(ref, str) and ref:
-            for entry in newest_first:
-                if entry.session_id == ref or entry.record["name"] == ref:
-                    return entry
-            fitting = [entry for entry in newest_first if entry.session_id.startswith(ref)]
-            if len(fitting) == 1:
-                return fitting[0]
-            if fitting:
-                raise AmbiguousReferenceError(ref, [entry.session_id for entry in fitting])
-        raise SessionNotFoundError(ref, [entry.known_as for entry in newest_first])
+        return choose(ref, sorted(newest_first, key=lambda entry: entry.instance != self._home))
+
+
+def choose(ref: Ref, entries: Sequence[Entry]) -> Entry:
+    """The first session that a reference means: by pid, whole id or name, or by the beginning of an id.
+
+    Raises:
+        SessionNotFoundError: None; names those that there are.
+        AmbiguousReferenceError: A prefix of several ids.
+    """
+    text = str(ref)
+    if text.isdecimal():
+        by_pid = next((entry for entry in entries if int(text) in entry.pids), None)
+        if by_pid is not None:
+            return by_pid
+    if isinstance(ref, str) and ref:
+        for entry in entries:
+            if ref in (entry.session_id, entry.record["name"]):
+                return entry
+        fitting = [entry for entry in entries if entry.session_id.startswith(ref)]
+        if len(fitting) == 1:
+            return fitting[0]
+        if fitting:
+            raise AmbiguousReferenceError(ref, [entry.session_id for entry in fitting])
+    raise SessionNotFoundError(ref, [entry.known_as for entry in entries])
 
 
 def _exit_status(record: SessionRecord) -> ExitStatus | None:

@@ -16,6 +16,7 @@ from vibesbox_kernel.sessions import validation
 from vibesbox_kernel.sessions.mirror import Ref
 
 MAX_NICE = 19
+MAX_WHOLE = 1 << 50
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
 
@@ -82,11 +83,11 @@ class CheckedOptions:
     policy: SessionPolicy
 
 
-def check_options(options: SessionOptions, *, resolve: Callable[[Ref], str]) -> CheckedOptions:
+def check_options(options: SessionOptions, *, resolve: Callable[[Ref], str | None]) -> CheckedOptions:
     """Check options before anything is started.
 
     Args:
-        resolve: Gives the id of the session that a reference means.
+        resolve: Gives the id of the session that a reference means; None if it need not be waited for.
 
     Raises:
         TypeError: There is no such option.
@@ -116,15 +117,15 @@ def check_options(options: SessionOptions, *, resolve: Callable[[Ref], str]) -> 
     )
 
 
-def make_policy(options: PolicyOptions, *, resolve: Callable[[Ref], str]) -> SessionPolicy:
+def make_policy(options: PolicyOptions, *, resolve: Callable[[Ref], str | None]) -> SessionPolicy:
     """The limits among options; raises as ``check_options`` does."""
     for seconds in ("timeout", "idle_timeout"):
-        validation.check_seconds(seconds, options.get(seconds))  # type: ignore[arg-type]
+        validation.check_seconds(seconds, options.get(seconds))
     nice = options.get("nice", 0)
     if nice not in range(MAX_NICE + 1):
         raise InvalidOptionError("nice", nice, f"0 to {MAX_NICE}: only lower priorities can be had without privileges")
-    group = options.get("group")
-    if group is not None and not group.strip():
+    group: object = options.get("group")
+    if group is not None and not (isinstance(group, str) and group.strip()):
         raise InvalidOptionError("group", group, "a name that is not blank")
     return SessionPolicy(
         timeout=options.get("timeout"),
@@ -137,7 +138,7 @@ def make_policy(options: PolicyOptions, *, resolve: Callable[[Ref], str]) -> Ses
         on_leftovers=_choice("on_leftovers", OnLeftovers, options.get("on_leftovers", OnLeftovers.KEEP)),
         max_restarts=_positive("max_restarts", options.get("max_restarts", 0), low=0) or 0,
         group=group,
-        after=tuple(dict.fromkeys(map(resolve, _refs(options.get("after", ()))))),
+        after=tuple(dict.fromkeys(one for one in map(resolve, _refs(options.get("after", ()))) if one is not None)),
     )
 
 
@@ -152,6 +153,15 @@ def check_known(options: Mapping[str, Any], known: type) -> None:
         if name not in names:
             near = get_close_matches(name, names, n=1)
             raise TypeError(f"there is no option {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+
+
+def check_limit(limit: object) -> None:
+    """How many sessions may run at a time: at least one, or any number (None).
+
+    Raises:
+        InvalidOptionError: It is no whole number above 0.
+    """
+    _positive("limit", limit)
 
 
 def wire_policy(policy: SessionPolicy) -> dict[str, Any]:
@@ -171,8 +181,8 @@ def _refs(after: Sequence[Ref] | Ref) -> Sequence[Ref]:
 def _positive(option: str, value: object, *, low: int = 1) -> int | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int) or value < low:
-        raise InvalidOptionError(option, value, f"a whole number, at least {low}")
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= MAX_WHOLE:
+        raise InvalidOptionError(option, value, f"a whole number, {low} to {MAX_WHOLE}")
     return value
 
 

@@ -130,7 +130,7 @@ class PreparedSessions(ManagerPart):
         """
         validation.check_name(name)
         check_known(limits, PolicyOptions)
-        policy = make_policy(limits, resolve=self._id_of)
+        policy = make_policy(limits, resolve=self._followed)
         if policy.max_restarts:
             raise InvalidOptionError("max_restarts", policy.max_restarts, "0 for a session that was prepared ahead")
         with self.hub.name_reserved(name):

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 
+from vibesbox_kernel.errors import BrokerError
 from vibesbox_kernel.models import OutputChunk, Usage
 from vibesbox_kernel.sessions.base import ManagerPart
 from vibesbox_kernel.sessions.hub import on_engine
 from vibesbox_kernel.sessions.mirror import Entry, Ref
 from vibesbox_kernel.sessions.text_output import last_lines
+
+USAGE_SECONDS = 2.0
+"""A broker that does not answer keeps no listing waiting."""
 
 SMALL_BACKLOG_BYTES = 1 << 20
 """More output than this is read in a thread of its own, so that the caller's loop goes on."""
@@ -77,8 +82,13 @@ class ReadingSessions(ManagerPart):
     @on_engine
     async def refresh_usage(self) -> None:
         """Take over the broker's newest figures of every running session, for the listings that follow."""
-        for instance in {self.hub.instance, *(entry.instance for entry in self.hub.mirror.running())}:
-            answer = await self.hub.links.request(instance, "usage")
+        instances = {self.hub.instance, *(entry.instance for entry in self.hub.mirror.running())}
+        await asyncio.gather(*map(self._refresh_from, instances))
+
+    async def _refresh_from(self, instance: str) -> None:
+        with contextlib.suppress(TimeoutError, BrokerError):  # the old figures stand
+            async with asyncio.timeout(USAGE_SECONDS):
+                answer = await self.hub.links.request(instance, "usage")
             for session_id, figures in (answer or {"usage": {}})["usage"].items():
                 entry = self.hub.mirror.by_id(session_id)
                 if entry is not None:

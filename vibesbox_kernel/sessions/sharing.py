@@ -11,7 +11,7 @@ from vibesbox_kernel.sessions import validation
 from vibesbox_kernel.sessions.base import ManagerPart
 from vibesbox_kernel.sessions.catalogue import Found, all_sessions
 from vibesbox_kernel.sessions.hub import on_engine
-from vibesbox_kernel.sessions.mirror import Entry, Ref
+from vibesbox_kernel.sessions.mirror import Entry, Ref, choose
 from vibesbox_kernel.sessions.places import state_root
 from vibesbox_kernel.sessions.spool_reader import SpoolReader
 from vibesbox_kernel.sessions.text_output import TextOutput
@@ -39,12 +39,22 @@ class SharingSessions(ManagerPart):
         return sorted([*known, *others], key=lambda info: info.started_at)
 
     def is_ours(self, ref: Ref) -> bool:
-        """Whether a session is of our own broker, or was adopted by us; others are only followed, or unknown here."""
-        try:
-            entry = self._find(ref)
-        except (SessionNotFoundError, AmbiguousReferenceError):
+        """Whether we may act on a session: we own it, or it was left by an earlier program of our instance."""
+        entry = self._known(ref)
+        if entry is None:
             return False
-        return entry.instance == self.hub.instance or self.hub.is_ours(entry)
+        return self.hub.is_ours(entry) or (entry.instance == self.hub.instance and entry.record["client"] is None)
+
+    def is_of_here(self, ref: Ref) -> bool:
+        """Whether a session is of our own instance; others are only followed, or unknown here."""
+        entry = self._known(ref)
+        return entry is not None and entry.instance == self.hub.instance
+
+    def _known(self, ref: Ref) -> Entry | None:
+        try:
+            return self._find(ref)
+        except (SessionNotFoundError, AmbiguousReferenceError):
+            return None
 
     @on_engine
     async def attach_session(self, ref: Ref) -> SessionInfo:
@@ -119,18 +129,12 @@ class SharingSessions(ManagerPart):
 def _choose(ref: Ref, sessions: list[Found]) -> Found:
     """The session that a reference means: running before ended, newer before older."""
     newest_first = sorted(sessions, key=lambda one: (one.record["over"], -one.record["started_at"]))
-    text = str(ref)
-    for one in newest_first:
-        if text in (one.session_id, str(one.record["pid"]), one.record["name"]):
-            return one
-    fitting = [one for one in newest_first if isinstance(ref, str) and ref and one.session_id.startswith(ref)]
-    if len(fitting) > 1:
-        raise AmbiguousReferenceError(text, [one.session_id for one in fitting])
-    if not fitting:
-        raise SessionNotFoundError(ref, [_entry(one).known_as for one in newest_first if not one.record["over"]])
-    return fitting[0]
+    by_entry = {_entry(one): one for one in newest_first}
+    return by_entry[choose(ref, list(by_entry))]
 
 
 def _entry(found: Found) -> Entry:
     spool = SpoolReader(found.directory)
-    return Entry(found.record, found.command, found.instance, spool, TextOutput(spool))
+    entry = Entry(found.record, found.command, found.instance, spool, TextOutput(spool))
+    entry.pids = (entry.pid,) if entry.pid is not None else ()
+    return entry

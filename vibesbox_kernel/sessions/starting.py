@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 from typing import Unpack
 
-from vibesbox_kernel.errors import BrokerError, InvalidOptionError, SessionEndedError, VibesboxError
+from vibesbox_kernel.errors import BrokerError, SessionEndedError, VibesboxError
 from vibesbox_kernel.sessions import validation
 from vibesbox_kernel.sessions.base import ManagerPart
 from vibesbox_kernel.sessions.hub import MAX_ARGUMENT_BYTES, on_engine
 from vibesbox_kernel.sessions.options import (
     CheckedOptions,
     SessionOptions,
+    check_limit,
     check_options,
     pack_command,
     wire_policy,
@@ -41,25 +42,38 @@ class StartingSessions(ManagerPart):
             LaunchError: The system refused.
             SessionEndedError: It has left its queue without having started; says why.
         """
-        session_id = await self.submit_session(command, shell, **options)
-        try:
-            return await self._wait_started(session_id)
-        except asyncio.CancelledError:
-            self._post_kill(session_id)  # it waits in a queue, and nobody for it
-            raise
+        session_id = self.hub.new_session(command)
+        with self.hub.held(session_id):
+            await self._submit(session_id, command, shell, options)
+            try:
+                return await self._wait_started(session_id)
+            except asyncio.CancelledError:
+                self._post_kill(session_id)  # it waits in a queue, and nobody for it
+                raise
 
     async def submit_session(self, command: str, shell: str = DEFAULT_SHELL, **options: Unpack[SessionOptions]) -> str:
         """Like ``start_session``, but returns the session's id, at once: it may have to wait for its turn."""
-        validation.check_command(command)
-        checked = check_options(options, resolve=self._id_of)
-        program = validation.find_shell(shell, checked.env)
         session_id = self.hub.new_session(command)
+        await self._submit(session_id, command, shell, options)
+        return session_id
+
+    async def _submit(self, session_id: str, command: str, shell: str, options: SessionOptions) -> None:
         try:
-            await self._submit(session_id, program, command, checked)
+            validation.check_command(command)
+            checked = check_options(options, resolve=self._followed)
+            program = validation.find_shell(shell, checked.env)
+        except BaseException:
+            self.hub.forget_command(session_id)
+            raise
+        try:
+            await self._request_start(session_id, program, command, checked)
         except asyncio.CancelledError:
             self._post_kill(session_id)  # it may have been started, and nobody would know
             raise
-        return session_id
+
+    def parallel_limits(self) -> dict[str | None, int]:
+        """How many sessions of each group may run at a time, and of all (None); as ``set_parallel`` said."""
+        return dict(self.hub.parallel)
 
     @on_engine
     async def set_parallel(self, group: str | None, limit: int | None) -> None:
@@ -72,12 +86,15 @@ class StartingSessions(ManagerPart):
         Raises:
             InvalidOptionError: The limit is not a whole number above 0.
         """
-        if limit is not None and limit < 1:
-            raise InvalidOptionError("limit", limit, "a whole number above 0, or None")
+        check_limit(limit)
         await self.hub.request("parallel", group=group, limit=limit)
+        if limit is None:
+            self.hub.parallel.pop(group, None)
+        else:
+            self.hub.parallel[group] = limit
 
     @on_engine
-    async def _submit(self, session_id: str, program: str, command: str, options: CheckedOptions) -> None:
+    async def _request_start(self, session_id: str, program: str, command: str, options: CheckedOptions) -> None:
         try:
             with self.hub.name_reserved(options.name):
                 await self.hub.request(

@@ -1,4 +1,4 @@
-"""A subscriber's view of events: an async iterator that never loses an end, and stays small."""
+"""A subscriber's view of events: an async iterator that stays small."""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ from vibesbox_kernel.models import IoMode
 
 MAX_NAME_CHARACTERS = 64
 MAX_TERMINAL_SIDE = 10_000
+MAX_SECONDS = 10 * 365 * 24 * 3600
 _NAME = re.compile(r"[^\s\x00-\x1f\x7f]+")
 
 
@@ -75,7 +76,7 @@ def find_directory(cwd: str | os.PathLike[str] | None) -> str:
     return path
 
 
-def check_name(name: str | None) -> None:
+def check_name(name: object) -> None:
     """A session's name can not be taken for a pid or an option.
 
     Raises:
@@ -83,20 +84,21 @@ def check_name(name: str | None) -> None:
     """
     if name is None:
         return
-    plain = _NAME.fullmatch(name) is not None and len(name) <= MAX_NAME_CHARACTERS
-    if not plain or name.isdigit() or name.startswith("-"):
+    text = name if isinstance(name, str) else ""
+    plain = _NAME.fullmatch(text) is not None and len(text) <= MAX_NAME_CHARACTERS
+    if not plain or text.isdigit() or text.startswith("-"):
         wanted = f"1 to {MAX_NAME_CHARACTERS} characters without blanks, not a number, not starting with '-'"
         raise InvalidOptionError("name", name, wanted)
 
 
-def check_seconds(option: str, seconds: float | None) -> None:
+def check_seconds(option: str, seconds: object) -> None:
     """A time limit is a positive number.
 
     Raises:
         InvalidOptionError: It is not.
     """
-    if seconds is not None and not 0 < seconds < float("inf"):
-        raise InvalidOptionError(option, seconds, "a number of seconds above 0")
+    if seconds is not None and not (isinstance(seconds, int | float) and 0 < seconds <= MAX_SECONDS):
+        raise InvalidOptionError(option, seconds, "a number of seconds above 0, at most ten years")
 
 
 def check_io(io: str) -> IoMode:
@@ -122,7 +124,7 @@ def check_size(rows: int, columns: int) -> None:
             raise InvalidOptionError(option, value, f"1 to {MAX_TERMINAL_SIDE}")
 
 
-def merge_environment(changes: Mapping[str, str | None] | None) -> dict[str, str]:
+def merge_environment(changes: Mapping[str, object] | None) -> dict[str, str]:
     """Our own environment with changes: a value sets a variable, None removes it.
 
     Raises:
@@ -134,8 +136,8 @@ def merge_environment(changes: Mapping[str, str | None] | None) -> dict[str, str
             raise InvalidOptionError("env", name, "a variable's name without '=' and NUL")
         if value is None:
             env.pop(name, None)
-        elif "\0" in value:
-            raise InvalidOptionError("env", f"{name}=…", "a value without NUL")
+        elif not isinstance(value, str) or "\0" in value:
+            raise InvalidOptionError("env", f"{name}=…", "text without NUL, or None")
         else:
             env[name] = value
     return env

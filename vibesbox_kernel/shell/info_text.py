@@ -43,19 +43,13 @@ def _shown(name: str, value: str) -> str:
 
 
 def _facts(info: SessionInfo, now: datetime, where: str) -> Iterator[tuple[str, str]]:
-    queued = info.status is SessionStatus.QUEUED
     yield "name", info.name or "none"
-    yield "pid", str(info.pid or "none yet")
+    yield "pid", str(info.pid or ("none yet" if info.ended_at is None else "none"))
     yield "session", info.session_id
     yield "status", how_it_ended(info, now)
     if info.problem and info.end_reason is not EndReason.CANCELLED:
         yield "problem", info.problem
-    if not queued:
-        yield "started", _moment(info.started_at)
-    if info.ended_at is not None:
-        yield "ended", _moment(info.ended_at)
-    if not queued:
-        yield "elapsed", format_duration(info.elapsed(now).total_seconds())
+    yield from _times(info, now)
     if info.restarts:
         yield "restarted", f"{info.restarts} times so far"
     yield from _usage(info)
@@ -72,6 +66,19 @@ def _facts(info: SessionInfo, now: datetime, where: str) -> Iterator[tuple[str, 
     if info.leftovers:
         yield "left over", ", ".join(f"pid {pid}" for pid in info.leftovers)
     yield "command", _command(info.command)
+
+
+def _times(info: SessionInfo, now: datetime) -> Iterator[tuple[str, str]]:
+    """When it was what; what has not run has no start and takes no time."""
+    if info.status is SessionStatus.QUEUED or info.end_reason is EndReason.CANCELLED:
+        yield "submitted", _moment(info.started_at)
+        if info.ended_at is not None:
+            yield "cancelled", _moment(info.ended_at)
+        return
+    yield "started", _moment(info.started_at)
+    if info.ended_at is not None:
+        yield "ended", _moment(info.ended_at)
+    yield "elapsed", format_duration(info.elapsed(now).total_seconds())
 
 
 def _usage(info: SessionInfo) -> Iterator[tuple[str, str]]:

@@ -96,10 +96,15 @@ class AdoptArgs:
 
 @dataclass(frozen=True)
 class ParallelArgs:
-    """``%parallel``: how many sessions may run at a time (None: any number), of a group or (None) of all."""
+    """``%parallel``: how many sessions may run at a time (None: any number), of a group or (None) of all.
+
+    Attributes:
+        show: Only say which limits are in force.
+    """
 
     limit: int | None
     group: str | None = None
+    show: bool = False
 
 
 @dataclass(frozen=True)

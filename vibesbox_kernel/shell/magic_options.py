@@ -152,10 +152,20 @@ def build_adopt(values: Mapping[str, Any]) -> AdoptArgs:
     return AdoptArgs(tuple(dict.fromkeys(values["refs"])))
 
 
+_SHOW = object()
+"""Stands for a number that was not given; None is one: any."""
+
+
 def add_parallel(parser: MagicParser) -> None:
     """``%parallel``."""
+    parser.numbers_are_values = True
     parser.add_argument(
-        "limit", type=parallel_limit, metavar="N", help="so many at a time, the others wait in the queue; 0: any number"
+        "limit",
+        nargs="?",
+        type=parallel_limit,
+        default=_SHOW,
+        metavar="N",
+        help="so many at a time, the others wait in the queue; 0: any number; without it: which limits are in force",
     )
     parser.add_argument(
         "-g",
@@ -167,7 +177,9 @@ def add_parallel(parser: MagicParser) -> None:
 
 
 def build_parallel(values: Mapping[str, Any]) -> ParallelArgs:
-    """As they are."""
+    """Without a number it is a question."""
+    if values["limit"] is _SHOW:
+        return ParallelArgs(None, values["group"], show=True)
     return ParallelArgs(**values)
 
 

@@ -26,7 +26,11 @@ def _fixed_width_formatter(prog: str) -> argparse.HelpFormatter:
 
 
 class MagicParser(argparse.ArgumentParser):
-    """The options of one magic. ``prog`` is the magic's name with its ``%``."""
+    """The options of one magic. ``prog`` is the magic's name with its ``%``.
+
+    Attributes:
+        numbers_are_values: A word such as ``-1`` is meant for a number, not for an option.
+    """
 
     def __init__(self, prog: str, description: str) -> None:
         super().__init__(
@@ -36,6 +40,7 @@ class MagicParser(argparse.ArgumentParser):
             allow_abbrev=False,
             formatter_class=_fixed_width_formatter,
         )
+        self.numbers_are_values = False
         self.color = False  # Python 3.14 colours help by itself; ours may be shown anywhere.
         self.add_argument(*HELP_OPTIONS, action="store_true", dest="help", help="show this help")
 
@@ -82,7 +87,7 @@ class MagicParser(argparse.ArgumentParser):
                 continue
             if word == "--":
                 return
-            if not word.startswith("-") or word == "-":
+            if not word.startswith("-") or word == "-" or (self.numbers_are_values and word[1:].isdecimal()):
                 continue
             value_follows = self._check_option(word)
 

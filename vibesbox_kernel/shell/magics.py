@@ -181,7 +181,12 @@ _TABLE = (
     Magic("durable", "let sessions outlive this kernel or program", options.add_durable, options.build_durable),
     Magic("rename", "give a session another name", options.add_rename, lambda values: RenameArgs(**values)),
     Magic("adopt", "take over durable sessions that nobody owns", options.add_adopt, options.build_adopt),
-    Magic("parallel", "how many sessions may run at a time", options.add_parallel, options.build_parallel),
+    Magic(
+        "parallel",
+        "how many sessions may run at a time, and which limits are in force",
+        options.add_parallel,
+        options.build_parallel,
+    ),
     Magic(
         "session",
         "run this cell as a session of its own kind",

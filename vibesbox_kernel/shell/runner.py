@@ -63,8 +63,10 @@ class CellOutcome:
         syntax_error: Bash could not read it, so nothing of it was run.
         not_started: Why it has left its queue without having started; None if it has started.
         queued: A background cell that waits for its turn.
-        cpu: CPU seconds that its processes have used; None where that is not known, as of brief cells.
-        peak_rss: Resident bytes of its processes at most; None like ``cpu``.
+        cpu: CPU seconds: of its shell and of whatever that has waited for, as it stood when the shell handed over; of
+            every process once all are reaped, for which only a cell that took its time is held up. None if unknown.
+        peak_rss: Resident bytes at most: of the whole tree as the broker saw it, and at least what the shell, or one
+            process that was reaped, had by its own account. Of a brief cell only its shell's. None if unknown, never 0.
     """
 
     session_id: str
@@ -308,7 +310,7 @@ class CellRunner:
             duration=took,
             syntax_error=end.syntax_error,
             cpu=info.cpu if info else None,
-            peak_rss=info.peak_rss if info else None,
+            peak_rss=(info.peak_rss or None) if info else None,
         )
 
     def _commit(self, running: Running, end: CellEnd) -> tuple[bool, tuple[str, ...]]:

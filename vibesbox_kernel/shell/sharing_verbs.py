@@ -6,15 +6,20 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING
 
-from vibesbox_kernel.errors import SessionEndedError, SessionNotFoundError, SessionOwnedError
+from vibesbox_kernel.errors import SessionEndedError, SessionOwnedError
 from vibesbox_kernel.models import SessionInfo
+from vibesbox_kernel.shell.error_words import not_ours
 from vibesbox_kernel.shell.magic_args import AdoptArgs, DurableArgs, ParallelArgs, RenameArgs
-from vibesbox_kernel.shell.references import find, label, resolve_all
+from vibesbox_kernel.shell.references import find, label, latest, not_to_be_adopted, resolve_all, with_names
 from vibesbox_kernel.shell.table_text import how_it_ended
-from vibesbox_kernel.shell.verb_result import VerbResult, joined, line, plain
+from vibesbox_kernel.shell.verb_result import Json, VerbResult, joined, line, plain
 
 if TYPE_CHECKING:
     from vibesbox_kernel.sessions import SessionManager
+
+_HOW_TO_LIMIT = "%parallel N lets N of all run at a time, %parallel N -g G of those with --group G; 0: any number"
+_NOT_CHANGED = "could not be changed"
+_NOT_ADOPTED = "could not be adopted"
 
 
 async def share(manager: SessionManager, args: DurableArgs | RenameArgs | AdoptArgs | ParallelArgs) -> VerbResult:
@@ -43,6 +48,7 @@ async def rename(manager: SessionManager, args: RenameArgs) -> VerbResult:
         InvalidOptionError: The name could be taken for a pid or an option.
         NameTakenError: A running session has it; says which.
         SessionEndedError: The session is over.
+        SessionOwnedError: Another living program owns it.
     """
     before = await find(manager, args.ref)
     after = await manager.rename_session(before.session_id, args.name)
@@ -55,47 +61,48 @@ async def adopt(manager: SessionManager, args: AdoptArgs) -> VerbResult:
     Raises:
         SessionNotFoundError: Some are unknown; nothing was done.
     """
-    targets = await resolve_all(manager, args.refs)
+    targets = await resolve_all(manager, args.refs, not_found=not_to_be_adopted)
     return joined(await asyncio.gather(*map(partial(_adopt, manager), targets)))
 
 
 async def set_parallel(manager: SessionManager, args: ParallelArgs) -> VerbResult:
-    """``%parallel``: how many sessions may run at a time."""
+    """``%parallel``: how many sessions may run at a time; without a number, which limits are in force."""
+    if args.show:
+        return _show_limits(manager, args.group)
     await manager.set_parallel(args.group, args.limit)
-    which = "sessions" if args.group is None else f"sessions of the group {args.group}"
-    how_many = "any number" if args.limit is None else f"at most {args.limit}"
-    return VerbResult(f"{which}: {how_many} at a time\n", data={"group": args.group, "limit": args.limit})
+    return VerbResult(f"{_limit(args.group, args.limit)}\n", data={"group": args.group, "limit": args.limit})
 
 
-def not_ours(error: SessionOwnedError) -> str:
-    """Why a session was left alone."""
-    return f"belongs to {error.owner}, which is alive; here it can be read (%tail, %wait, %info), not changed"
+def _show_limits(manager: SessionManager, group: str | None) -> VerbResult:
+    limits = manager.parallel_limits()
+    shown = limits if group is None else {group: limits[group]} if group in limits else {}
+    lines = [_limit(of, limit) for of, limit in sorted(shown.items(), key=lambda one: (one[0] is not None, one[0]))]
+    data: list[Json] = [{"group": of, "limit": limit} for of, limit in shown.items()]
+    return VerbResult("\n".join([*(lines or [_limit(group, None)]), _HOW_TO_LIMIT]) + "\n", data=data)
+
+
+def _limit(group: str | None, limit: int | None) -> str:
+    which = "sessions" if group is None else f"sessions of the group {group}"
+    return f"{which}: {'any number' if limit is None else f'at most {limit}'} at a time"
 
 
 async def _make_durable(manager: SessionManager, durable: bool, info: SessionInfo) -> VerbResult:
     try:
         await manager.make_durable(info.session_id, durable)
     except SessionOwnedError as error:
-        return line(info, not_ours(error), failed=True)
+        return line(info, not_ours(error), failure=_NOT_CHANGED)
     except SessionEndedError:
-        return line(info, f"is over already: {how_it_ended(_latest(manager, info))}", failed=True)
-    return line(_latest(manager, info), "outlives this program now" if durable else "ends with this program now")
+        return line(info, f"is over already: {how_it_ended(latest(manager, info))}", failure=_NOT_CHANGED)
+    return line(latest(manager, info), "outlives this program now" if durable else "ends with this program now")
 
 
 async def _adopt(manager: SessionManager, info: SessionInfo) -> VerbResult:
-    if info.ended_at is None and manager.is_ours(info.session_id):
+    if info.ended_at is None and info.owned and manager.is_ours(info.session_id):
         return line(info, "is ours already")
     try:
         adopted = await manager.adopt_session(info.session_id)
     except SessionOwnedError as error:
-        return line(info, not_ours(error), failed=True)
+        return line(info, not_ours(error), failure=_NOT_ADOPTED)
     if adopted.ended_at is not None:
-        return line(adopted, f"is over ({how_it_ended(adopted)}); %tail shows its output")
+        return line(adopted, f"is over ({how_it_ended(with_names(manager, adopted))}); %tail shows its output")
     return line(adopted, "is ours now")
-
-
-def _latest(manager: SessionManager, info: SessionInfo) -> SessionInfo:
-    try:
-        return manager.info(info.session_id)
-    except SessionNotFoundError:
-        return info

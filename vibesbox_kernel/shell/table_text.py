@@ -16,6 +16,9 @@ HEADINGS = ("name", "pid", "status", "exit", "elapsed", "CPU", "memory", "output
 CAPTION = "Sessions"
 NO_SESSIONS = "no sessions"
 _NAME_COLUMNS = 24
+_COMMAND_COLUMNS = 24
+"""So much of a command is worth more than where its session is from."""
+_LEAST_FROM_COLUMNS = 10
 _LONGEST_COMMAND = 1000
 _RIGHT_ALIGNED = frozenset({"pid", "elapsed", "CPU", "memory", "output"})
 _GAP = "  "
@@ -132,8 +135,11 @@ def text_table(sessions: Iterable[SessionInfo], *, now: datetime, width: int, wh
         return f"{NO_SESSIONS}\n"
     rows = [(_cut(row[0], _NAME_COLUMNS), *row[1:]) for row in rows]
     headings = _headings(where)
+    widths = _widths([headings, *rows])
+    if where is not None:
+        rows = [(*row[:-2], _cut(row[-2], _from_columns(widths, width)), row[-1]) for row in rows]
     table = [headings, *rows]
-    widths = [max(columns(row[number]) for row in table) for number in range(len(headings))]
+    widths = _widths(table)
     right = [heading in _RIGHT_ALIGNED for heading in headings]
     return "".join(f"{_cut(_line(row, widths, right), width)}\n" for row in table)
 
@@ -189,6 +195,17 @@ def _html_row(info: SessionInfo, now: datetime, where: Where | None) -> str:
             )
         cells.append(f'<td style="{_alignment(heading)}"{title}>{shown}</td>')
     return f"<tr>{''.join(cells)}</tr>"
+
+
+def _widths(table: Sequence[Sequence[str]]) -> list[int]:
+    return [max(columns(row[number]) for row in table) for number in range(len(table[0]))]
+
+
+def _from_columns(widths: Sequence[int], width: int) -> int:
+    """What the column before the commands may take, for some of these to be seen."""
+    *others, wanted, command = widths
+    room = width - sum(others) - len(_GAP) * (len(widths) - 1) - min(command, _COMMAND_COLUMNS)
+    return max(_LEAST_FROM_COLUMNS, min(wanted, room))
 
 
 def _alignment(heading: str) -> str:

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from vibesbox_kernel.models import EndReason, EventKind, SessionInfo, SessionStatus
-from vibesbox_kernel.shell.references import label
+from vibesbox_kernel.shell.references import known_by_id, label, with_names
 from vibesbox_kernel.shell.table_text import how_it_ended
 
 if TYPE_CHECKING:
@@ -19,14 +19,15 @@ class Turn:
     """One cell's turn. To be made on the engine as soon as the cell's session has begun.
 
     Attributes:
-        waits: Whether it had to wait at all.
+        waits: Whether it had to wait at all; not when it was plain at once that it will never come.
     """
 
     def __init__(self, manager: SessionManager, session_id: str) -> None:
         self._manager = manager
         self._session_id = session_id
-        self.waits = manager.info(session_id).status is SessionStatus.QUEUED
-        self._events = manager.events() if self.waits else None
+        queued = manager.info(session_id).status is SessionStatus.QUEUED
+        self._events = manager.events() if queued else None
+        self.waits = queued and not _failed_before(manager, session_id)
         self.came_at = time.monotonic()
 
     async def wait(self) -> bool:
@@ -44,7 +45,7 @@ class Turn:
 def what_it_waits_for(manager: SessionManager, session_id: str) -> str:
     """What must happen before a queued session starts, in words."""
     policy = manager.info(session_id).policy
-    ahead = [info for info in _known(manager, policy.after) if info.ended_at is None]
+    ahead = [info for info in known_by_id(manager, policy.after) if info.ended_at is None]
     if ahead:
         return f"{' and '.join(map(label, ahead))} to succeed"
     return "its turn" if policy.group is None else f"its turn in the group {policy.group}"
@@ -52,15 +53,17 @@ def what_it_waits_for(manager: SessionManager, session_id: str) -> str:
 
 def why_never(manager: SessionManager, session_id: str) -> str:
     """Why a session has left the queue without having started, in words."""
-    info = manager.info(session_id)
-    failed = [one for one in _known(manager, info.policy.after) if one.ended_at is not None and not _succeeded(one)]
+    failed = _failed_before(manager, session_id)
     if failed:
-        return ", ".join(f"{label(one)} did not succeed: {how_it_ended(one)}" for one in failed)
-    return info.problem or "it was taken from the queue"
+        words = (how_it_ended(with_names(manager, one)) for one in failed)
+        return ", ".join(f"{label(one)} did not succeed: {how}" for one, how in zip(failed, words, strict=True))
+    return with_names(manager, manager.info(session_id)).problem or "it was taken from the queue"
 
 
-def _known(manager: SessionManager, ids: tuple[str, ...]) -> list[SessionInfo]:
-    return [info for info in manager.list_sessions() if info.session_id in ids]
+def _failed_before(manager: SessionManager, session_id: str) -> list[SessionInfo]:
+    """What it was to follow and has ended without success."""
+    befores = known_by_id(manager, manager.info(session_id).policy.after)
+    return [one for one in befores if one.ended_at is not None and not _succeeded(one)]
 
 
 def _succeeded(info: SessionInfo) -> bool:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from vibesbox_kernel.errors import (
     MagicError,
     SessionEndedError,
-    SessionNotFoundError,
     SessionOwnedError,
     SessionTimeoutError,
     SurvivorsError,
@@ -23,6 +22,7 @@ from vibesbox_kernel.errors import (
 from vibesbox_kernel.models import SessionInfo
 from vibesbox_kernel.sessions.doctor import diagnose
 from vibesbox_kernel.shell.doctor_text import describe as describe_diagnosis
+from vibesbox_kernel.shell.error_words import not_ours
 from vibesbox_kernel.shell.info_text import describe
 from vibesbox_kernel.shell.magic_args import (
     AdoptArgs,
@@ -40,8 +40,8 @@ from vibesbox_kernel.shell.magic_args import (
 )
 from vibesbox_kernel.shell.magics import MagicCall, help_text, overview
 from vibesbox_kernel.shell.output_verbs import save_output, show_tail
-from vibesbox_kernel.shell.references import find, from_word, label, resolve_all
-from vibesbox_kernel.shell.sharing_verbs import not_ours, share
+from vibesbox_kernel.shell.references import find, from_word, label, latest, resolve_all, with_names
+from vibesbox_kernel.shell.sharing_verbs import share
 from vibesbox_kernel.shell.table_text import how_it_ended, html_table, text_table
 from vibesbox_kernel.shell.verb_result import Json, VerbResult, joined, line, plain
 
@@ -50,6 +50,10 @@ if TYPE_CHECKING:
 
 DEFAULT_WIDTH = 120
 ENDED_SHOWN = 5
+ENDED_SHOWN_OF_ALL = 20
+_NOT_ENDED = "could not be ended"
+_NOT_SIGNALLED = "could not be sent the signal"
+_TIMED_OUT = "did not end in that time"
 
 
 async def carry_out(
@@ -96,19 +100,22 @@ async def carry_out(
 
 
 async def list_sessions(manager: SessionManager, args: PsArgs, *, width: int = DEFAULT_WIDTH) -> VerbResult:
-    """``%ps``: the running sessions and the newest ended ones, or all, those of the user's other programs too."""
+    """``%ps``: the running sessions and the newest ended ones; with ``-a`` those of the user's other programs too.
+
+    The table is bounded, however many have ended; JSON and ``data`` of ``-a`` have them all.
+    """
     await manager.refresh_usage()
     # In a thread: for those of other programs many files are read.
     everything = await asyncio.to_thread(manager.list_sessions, args.all)
-    shown = everything if args.all else _newest(everything)
-    data: Json = [plain(info) for info in shown]
+    ordered = _living_first(everything) if args.all else _newest(everything)
+    data: Json = [plain(info) for info in ordered]
     if args.json:
         return VerbResult(json.dumps(data, indent=2, ensure_ascii=False) + "\n", data=data)
     now = datetime.now(UTC)
-    hidden = len(everything) - len(shown)
-    note = f"{hidden} more ended: %ps -a" if hidden else ""
-    foreign = any(not manager.is_ours(info.session_id) for info in shown)
-    where = (lambda info: from_word(info, here=manager.is_ours(info.session_id))) if foreign else None
+    shown = ordered[: _count_living(ordered) + ENDED_SHOWN_OF_ALL] if args.all else ordered
+    note = _note_on_hidden(len(everything) - len(shown), args)
+    foreign = any(not manager.is_of_here(info.session_id) for info in shown)
+    where = (lambda info: from_word(info, here=manager.is_of_here(info.session_id))) if foreign else None
     text = text_table(shown, now=now, width=width, where=where) + (f"{note}\n" if note else "")
     html = html_table(shown, now=now, caption=f"Sessions ({note})" if note else "Sessions", where=where)
     return VerbResult(text, html=html, data=data)
@@ -154,8 +161,8 @@ async def show_info(manager: SessionManager, args: InfoArgs) -> VerbResult:
     """``%info``: everything known of one session."""
     session_id = (await find(manager, args.ref)).session_id
     await manager.refresh_usage()
-    info = manager.info(session_id)
-    text, html = describe(info, datetime.now(UTC), where=from_word(info, here=manager.is_ours(session_id)))
+    info = with_names(manager, manager.info(session_id))
+    text, html = describe(info, datetime.now(UTC), where=from_word(info, here=manager.is_of_here(session_id)))
     return VerbResult(text, html=html, data=plain(info))
 
 
@@ -191,6 +198,25 @@ def _newest(everything: Sequence[SessionInfo]) -> list[SessionInfo]:
     return [info for info in everything if info.session_id not in left_out]
 
 
+def _living_first(everything: Sequence[SessionInfo]) -> list[SessionInfo]:
+    """What lives in the order in which it began, then what ended last, the newest first."""
+    ended = [info for info in everything if info.ended_at is not None]
+    newest_first = sorted(ended, key=lambda info: info.ended_at or info.started_at, reverse=True)
+    return [*(info for info in everything if info.ended_at is None), *newest_first]
+
+
+def _count_living(sessions: Sequence[SessionInfo]) -> int:
+    return sum(info.ended_at is None for info in sessions)
+
+
+def _note_on_hidden(count: int, args: PsArgs) -> str:
+    if not count:
+        return ""
+    if args.all:
+        return f"… and {count} more that {'have' if count > 1 else 'has'} ended"
+    return f"{count} more ended: %ps -a"
+
+
 def _alive_and_ours(manager: SessionManager) -> list[SessionInfo]:
     """What runs or is queued, and is not another program's."""
     return [info for info in manager.list_sessions() if info.ended_at is None and manager.is_ours(info.session_id)]
@@ -200,11 +226,11 @@ async def _end(manager: SessionManager, force: bool, info: SessionInfo) -> VerbR
     try:
         was_running = await manager.terminate_session(info.session_id, force=force)
     except SessionOwnedError as error:
-        return line(info, not_ours(error), failed=True)
+        return line(info, not_ours(error), failure=_NOT_ENDED)
     except SurvivorsError as error:
         left = ", ".join(f"{pid} ({error.reasons[pid]})" for pid in error.pids)
-        return line(info, f"not gone; these processes are left: {left}", failed=True)
-    ended = _latest(manager, info)
+        return line(info, f"not gone; these processes are left: {left}", failure=_NOT_ENDED)
+    ended = latest(manager, info)
     return line(ended, how_it_ended(ended) if was_running else f"was over already: {how_it_ended(ended)}")
 
 
@@ -212,9 +238,9 @@ async def _signal(manager: SessionManager, number: int, info: SessionInfo) -> Ve
     try:
         await manager.send_signal(info.session_id, number)
     except SessionOwnedError as error:
-        return line(info, not_ours(error), failed=True)
+        return line(info, not_ours(error), failure=_NOT_SIGNALLED)
     except SessionEndedError:
-        return line(info, f"was over already: {how_it_ended(_latest(manager, info))}", failed=True)
+        return line(info, f"was over already: {how_it_ended(latest(manager, info))}", failure=_NOT_SIGNALLED)
     return line(info, f"was sent {signal_name(number)}")
 
 
@@ -222,18 +248,10 @@ async def _wait(manager: SessionManager, timeout: float | None, info: SessionInf
     try:
         ended = await manager.wait(info.session_id, timeout)
     except SessionTimeoutError as error:
-        return line(_latest(manager, info), f"still running after {error.timeout:g} s; it goes on", failed=True)
-    return line(ended, how_it_ended(ended))
+        return line(latest(manager, info), f"has not ended after {error.timeout:g} s; it goes on", failure=_TIMED_OUT)
+    return line(ended, how_it_ended(with_names(manager, ended)))
 
 
 def _destination(file: str, directory: Path | None) -> Path:
     """Where a file that the user named is meant to be."""
     return (directory or Path()) / Path(file).expanduser()
-
-
-def _latest(manager: SessionManager, info: SessionInfo) -> SessionInfo:
-    """The session as it stands now; as it stood if it is forgotten already."""
-    try:
-        return manager.info(info.session_id)
-    except SessionNotFoundError:
-        return info
