@@ -39,7 +39,7 @@ tour: $(VENV)/.ready-lab  ## run the tour notebook without a browser and print w
 test: $(VENV)/.ready-test  ## every test (ARGS='-k table' for some of them)
 	@$(BIN)/python -m pytest $(ARGS)
 
-soak: $(VENV)/.ready-test  ## the reliability tests in full, for an hour or so; their figures go to RELIABILITY.md
+soak: $(VENV)/.ready-test  ## the reliability tests in full, for half an hour; their figures go to RELIABILITY.md
 	@$(BIN)/python -m pytest -m soak tests/reliability $(ARGS)
 	@$(BIN)/python -m tests.reliability.report
 

@@ -108,6 +108,7 @@ class BrokerLink(asyncio.BufferedProtocol):
                 await link.aclose()
             except BaseException:
                 link.abort()
+                link.reap_later()
                 raise
         raise BrokerError(f"no broker for {places.runtime}: {problem}; see {places.state}/broker.log") from problem
 

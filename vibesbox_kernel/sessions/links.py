@@ -114,6 +114,7 @@ class Links:
                 follows=follows,
             )
             if not link.is_open:
+                self._lost.append(link)
                 raise BrokerError("the broker ended as soon as it was there")
             self._links[instance] = link
             return link, True
