@@ -84,7 +84,8 @@ def test_python_code_can_catch_a_failure(shell):
         ("%kill nobody", "session nobody not found; known: none yet"),
         ("%ps --widgit", "%ps has no option --widgit; did you mean --widget?"),
         ("%session --bg", "%session needs a command to run"),
-        ("%session --cwd /no/such/place ls", "/no/such/place"),
+        ("%session --cwd /no/such/place ls", "UsageError: the directory /no/such/place can not be entered"),
+        ("%parallel -1", "'-1' is not how many sessions may run at a time"),
         ("%%session --nmae x\necho no", "did you mean --name?"),
         ("%%session\n  \n", "there is no script below it"),
         ("%tail", "required"),
@@ -102,7 +103,7 @@ def test_a_users_mistake_is_one_line_and_runs_nothing(shell, line, said):
 
 def test_a_background_session_returns_at_once_and_says_how_to_reach_it(shell, blocking_lifeline):
     """Ours: name and pid are what the other magics take."""
-    said = shell.ok(f"%%session --bg --name job\nexec 9>{blocking_lifeline.path}; echo alive >&9; echo out; sleep 600")
+    said = shell.ok(f"%%session --bg --name job\nexec 9>{blocking_lifeline.path}; echo out; echo alive >&9; sleep 600")
     assert said.startswith("job (pid ")
     blocking_lifeline.held()
     assert "running" in shell.ok("%ps")
@@ -141,6 +142,7 @@ def test_sharing_magics_say_what_they_did_and_give_values(shell):
     assert shell.ok("print(kept.durable)") == "False\n"
     assert shell.ok("renamed = %rename job work") == ""
     assert shell.ok("print(renamed.name)") == "work\n"
+    assert shell.ok("%parallel").startswith("sessions: any number at a time\n")
     assert shell.ok("%parallel 2 -g gpu") == "sessions of the group gpu: at most 2 at a time\n"
     assert shell.ok("%kill work").startswith("work (pid ")
 
@@ -219,11 +221,37 @@ def test_input_reaches_a_background_session(shell):
     assert "got forty two" in shell.ok("%tail ask")
 
 
+def test_a_queued_session_does_not_run_and_says_that_it_is_queued(shell):
+    """Ours: nor is one that was cancelled said to have run."""
+    shell.ok("%session --bg --name gate sleep 600")
+    shell.ok("%session --bg --name next --after gate true\ns = %info next")
+    assert shell.ok("print(s.is_running, s)").startswith("False <Session next (pid ")
+    assert " queued " in shell.ok("print(repr(s._session))")
+    shell.ok("%kill gate next -9")
+    assert " cancelled " in shell.ok("print(repr(s._session))")
+
+
+def test_a_background_session_that_follows_a_failure_is_not_said_to_run(shell):
+    """Ours: one line says why it never will."""
+    shell.ok("%session --bg --name before exit 3\n%wait before")
+    said = shell.ok("%session --bg --after before true\n%wait before")
+    assert "is queued" not in said
+    assert "runs in the background" not in said
+
+
+def test_a_name_that_is_taken_is_refused_with_a_way_out(shell):
+    """Ours: the magic that helps is named."""
+    shell.ok("%session --bg --name web sleep 600")
+    assert isinstance(shell.fails("%session --bg --name web true"), UsageError)
+    assert _one_line(shell.err).endswith("; give another name, or %rename the other")
+
+
 def test_a_wait_that_is_too_short_fails_and_says_so(shell):
     """Ours: the session goes on."""
     shell.ok("%session --bg --name slow sleep 600")
     assert isinstance(shell.fails("%wait slow -t 0.01"), UsageError)
-    assert "still running" in shell.out
+    assert "has not ended after 0.01 s" in shell.out
+    assert "UsageError: %wait: the session did not end in that time" in shell.err
     shell.ok("%kill slow -9")
 
 

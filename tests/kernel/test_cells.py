@@ -25,6 +25,7 @@ def test_the_reply_says_in_its_metadata_what_the_session_was(kernel: Driver) -> 
     assert len(facts["session_id"]) == 36
     assert facts["duration"] >= 0
     assert {"cpu", "peak_rss"} <= facts.keys()
+    assert facts["peak_rss"] != 0
     assert facts["status"] == "error"
 
 

@@ -71,7 +71,8 @@ def test_a_wait_that_ends_too_early_is_a_failure(kernel: Driver) -> None:
     kernel.run("%%session --bg --name slow\nsleep 600")
     result = kernel.run("%wait slow -t 0.1")
     assert result.status == "error"
-    assert "still running" in result.text
+    assert "has not ended after 0.1 s" in result.text
+    assert result.content["evalue"] == "%wait: the session did not end in that time"
     kernel.run("%kill slow")
 
 

@@ -72,6 +72,7 @@ class FakeManager:
         self.all: dict[str, FakeSession] = {}
         self.elsewhere: dict[str, FakeSession] = {}
         self.attached: set[str] = set()
+        self.limits: dict[str | None, int] = {}
         self.bytes_read = 0
         self.calls: list[tuple[str, str, Any]] = []
         self.on_terminate: Callable[[FakeSession], None] = self._kill
@@ -121,6 +122,9 @@ class FakeManager:
     def is_ours(self, ref: int | str) -> bool:
         return any(ref in (session.info.session_id, session.info.name) for session in self.all.values())
 
+    def is_of_here(self, ref: int | str) -> bool:
+        return self.is_ours(ref)
+
     async def attach_session(self, ref: int | str) -> SessionInfo:
         found = self._find(ref, elsewhere=True)
         self.attached.add(found.info.session_id)
@@ -129,7 +133,9 @@ class FakeManager:
     async def adopt_session(self, ref: int | str) -> SessionInfo:
         session = self._find(ref, elsewhere=True)
         self._check_owner(session)
-        self.all[session.info.session_id] = self.elsewhere.pop(session.info.session_id)
+        session.info = session.info.model_copy(update={"owned": True})
+        self.elsewhere.pop(session.info.session_id, None)
+        self.all[session.info.session_id] = session
         return session.info
 
     async def make_durable(self, ref: int | str, durable: bool = True) -> SessionInfo:
@@ -140,6 +146,12 @@ class FakeManager:
 
     async def set_parallel(self, group: str | None, limit: int | None) -> None:
         self.calls.append(("parallel", str(group), limit))
+        self.limits.pop(group, None)
+        if limit is not None:
+            self.limits[group] = limit
+
+    def parallel_limits(self) -> dict[str | None, int]:
+        return dict(self.limits)
 
     def output_end(self, ref: int | str) -> int:
         return len(self._find(ref).output)
@@ -184,7 +196,7 @@ class FakeManager:
 
     async def wait(self, ref: int | str, timeout: float | None = None) -> SessionInfo:
         session = self._find(ref)
-        if session.info.is_running:
+        if session.info.ended_at is None:
             raise SessionTimeoutError(ref, timeout or 0)
         return session.info
 

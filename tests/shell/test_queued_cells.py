@@ -67,7 +67,20 @@ async def test_a_cell_that_follows_what_has_failed_already_never_waits(notebook,
         outcome = await notebook.run("%%session --after before\ntouch ran")
     assert outcome.not_started is not None
     assert outcome.not_started.endswith("did not succeed: exited (exit 3)")
+    assert notebook.shown.written == ""
     assert not (Path.home() / "ran").exists()
+
+
+async def test_a_background_cell_that_follows_what_has_failed_already_says_only_that(notebook, manager):
+    before = await notebook.run("%%session --bg --name before\nexit 3")
+    await manager.wait("before")
+    outcome = await notebook.run("%%session --bg --name next --after before\ntouch ran")
+    shown = notebook.shown
+    assert not outcome.queued
+    with anyio.fail_after(10):
+        await shown.contains("did not succeed")
+    said = f"[vibesbox: not started: before (pid {before.pid}) did not succeed: exited (exit 3)]\n"
+    assert shown.written == said
 
 
 async def test_a_background_cell_that_follows_a_failure_says_so_in_its_own_output(notebook, manager):

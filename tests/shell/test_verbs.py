@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import cast
 
 import anyio
 import pytest
 
-from tests.shell.fake_manager import FakeManager
-from vibesbox_kernel.errors import MagicError, SessionNotFoundError, SurvivorsError
+from tests.shell.fake_manager import BEGIN, FakeManager
+from vibesbox_kernel.errors import MagicError, SessionNotFoundError, SessionOwnedError, SurvivorsError
 from vibesbox_kernel.models import EndReason, OnFull, OnLeftovers, SessionPolicy, SessionStatus
 from vibesbox_kernel.sessions import SessionManager
+from vibesbox_kernel.shell.error_words import in_words
 from vibesbox_kernel.shell.magics import parse_magic
 from vibesbox_kernel.shell.output_verbs import follow_output
 from vibesbox_kernel.shell.verb_result import VerbResult
@@ -43,6 +45,39 @@ async def test_ps_lists_what_runs_and_what_ended_last(manager):
     assert result.html is not None
     assert "3 more ended" in result.html
     assert len((await do(manager, "%ps -a")).text.splitlines()) == 1 + 9
+
+
+async def test_ps_of_everything_has_what_lives_first_and_is_bounded(manager):
+    """Ours: however much is on disk; only who asks for data gets all of it."""
+    for number in range(1, 31):
+        manager.end(manager.add(name=f"old-{number}", pid=number), ended_at=BEGIN + timedelta(seconds=number))
+    manager.add(name="next", pid=None, status=SessionStatus.QUEUED)
+    manager.add(name="web", pid=99)
+    manager.end(manager.add(name="newest", pid=100), ended_at=BEGIN + timedelta(seconds=99))
+    result = await do(manager, "%ps -a")
+    names = [line.split()[0] for line in result.text.splitlines()]
+    assert names[:5] == ["name", "next", "web", "newest", "old-30"]
+    assert len(names) == 1 + 2 + 20 + 1
+    assert result.text.endswith("\n… and 11 more that have ended\n")
+    assert isinstance(result.data, list)
+    assert len(result.data) == 33
+    assert len(json.loads((await do(manager, "%ps -a --json")).text)) == 33
+
+
+async def test_a_long_instance_name_is_cut_before_the_command_is(manager):
+    manager.add("make all the things", name="web", pid=1)
+    owner = "kernel-0123456789abcdef0123456789abcdef"
+    manager.add_elsewhere("make all the others", pid=2, instance=owner, owner=owner)
+    _, *lines = (await do(manager, "%ps -a")).text.splitlines()
+    assert lines[0].endswith("here                                     make all the things")
+    assert lines[1].endswith("  make all the others")
+    width = max(map(len, lines)) - 20
+    narrow = await carry_out(cast("SessionManager", manager), parse_magic("%ps -a"), width=width)
+    for line, command in zip(narrow.text.splitlines()[1:], ("things", "others"), strict=True):
+        assert line.endswith(f"make all the {command}")
+        assert len(line) <= width
+    assert "kernel…" in narrow.text
+    assert "456789abcdef " in narrow.text
 
 
 async def test_ps_gives_json(manager):
@@ -76,6 +111,28 @@ async def test_kill_of_an_unknown_session_kills_none_of_the_others(manager):
     assert "wob, nobody" in str(caught.value)
     assert "web (pid 1)" in str(caught.value)
     assert manager.calls == []
+
+
+async def test_a_reference_to_nothing_is_told_what_runs_and_only_how_many_have_ended(manager):
+    """Ours: the error's attribute has them all."""
+    for pid in range(1, 24):
+        manager.end(manager.add(pid=pid))
+    manager.add(name="web", pid=99)
+    manager.add(name="next", pid=None, status=SessionStatus.QUEUED)
+    with pytest.raises(SessionNotFoundError) as caught:
+        await do(manager, "%wait wob")
+    known = "next (not started yet), web (pid 99) and 23 more that have ended"
+    assert str(caught.value) == f"session wob not found; known: {known}"
+    assert len(caught.value.known) == 25
+
+
+async def test_who_wants_to_adopt_nothing_is_told_what_can_be_adopted(manager):
+    manager.add(name="ours", pid=1)
+    manager.add_elsewhere(name="owned", pid=2)
+    manager.add_elsewhere(name="left", pid=3, owned=False, durable=True)
+    with pytest.raises(SessionNotFoundError) as caught:
+        await do(manager, "%adopt lefd")
+    assert str(caught.value) == "session lefd not found; can be adopted: left (pid 3)"
 
 
 async def test_kill_names_a_session_once_however_often_it_is_meant(manager):
@@ -205,7 +262,15 @@ async def test_wait_says_how_each_ended_and_fails_when_one_goes_on(manager):
     manager.add(name="web", pid=2)
     result = await do(manager, "%wait build web -t 1.5")
     assert result.failed
-    assert result.text.splitlines()[1] == "web (pid 2): still running after 1.5 s; it goes on"
+    assert result.text.splitlines()[1] == "web (pid 2): has not ended after 1.5 s; it goes on"
+    assert result.failure == "1 of 2 sessions did not end in that time"
+
+
+async def test_waiting_in_vain_for_what_is_queued_does_not_call_it_running(manager):
+    manager.add(name="next", pid=None, status=SessionStatus.QUEUED)
+    result = await do(manager, "%wait next -t 1.5")
+    assert result.text == "next (not started yet): has not ended after 1.5 s; it goes on\n"
+    assert result.failure == "the session did not end in that time"
 
 
 async def test_send_types_a_line_and_never_repeats_it(manager):
@@ -274,8 +339,25 @@ async def test_what_a_living_program_owns_is_left_alone_and_named_with_its_owner
     result = await do(manager, line)
     assert result.failed
     assert result.text.startswith("theirs (pid 2): belongs to Python notebook, which is alive")
+    assert result.text.endswith("make it durable there (%durable), close that program, then %adopt it\n")
+    assert result.failure is not None
+    assert result.failure.startswith("the session could not be ")
     assert theirs.info.is_running
     assert not theirs.info.durable
+
+
+async def test_to_rename_what_a_living_program_owns_is_refused_in_the_same_words(manager):
+    manager.add_elsewhere(name="theirs", pid=2)
+    refused = (await do(manager, "%kill theirs")).text.partition(": ")[2].strip()
+    with pytest.raises(SessionOwnedError) as caught:
+        await do(manager, "%rename theirs mine")
+    assert in_words(caught.value) == f"session theirs {refused}"
+
+
+async def test_what_an_earlier_program_of_this_instance_has_left_can_be_adopted(manager):
+    left = manager.add(name="left", pid=3, owned=False, durable=True)
+    assert (await do(manager, "%adopt left")).text == "left (pid 3): is ours now\n"
+    assert left.info.owned
 
 
 async def test_kill_of_all_leaves_other_programs_alone_and_takes_what_is_queued(manager):
@@ -303,6 +385,36 @@ async def test_durable_rename_adopt_and_parallel_say_what_they_did(manager):
         ("parallel", "gpu", 2),
         ("parallel", "None", None),
     ]
+
+
+async def test_parallel_alone_says_which_limits_are_in_force_and_how_to_set_one(manager):
+    lines = (await do(manager, "%parallel")).text.splitlines()
+    assert lines[0] == "sessions: any number at a time"
+    assert "%parallel N -g G" in lines[1]
+    await do(manager, "%parallel 2 -g gpu")
+    await do(manager, "%parallel 3")
+    result = await do(manager, "%parallel")
+    said = ["sessions: at most 3 at a time", "sessions of the group gpu: at most 2 at a time"]
+    assert result.text.splitlines()[:-1] == said
+    assert result.data == [{"group": "gpu", "limit": 2}, {"group": None, "limit": 3}]
+    assert (await do(manager, "%parallel -g gpu")).text.splitlines()[0] == said[1]
+    assert len([call for call in manager.calls if call[0] == "parallel"]) == 2
+
+
+async def test_info_of_what_was_cancelled_has_no_start_and_names_what_it_was_to_follow(manager):
+    gate = manager.add(name="gate", pid=7)
+    session_id = gate.info.session_id
+    session = manager.add(name="next", pid=None, status=SessionStatus.QUEUED, policy=SessionPolicy(after=(session_id,)))
+    problem = f"session {session_id[:8]}, which it was to follow, did not succeed"
+    manager.end(session, EndReason.CANCELLED, problem=problem)
+    text = (await do(manager, "%info next")).text
+    facts = {line.split("  ", 1)[0] for line in text.splitlines()}
+    assert {"submitted", "cancelled"} <= facts
+    assert not {"started", "ended", "elapsed"} & facts
+    said = "cancelled before it could start: gate (pid 7), which it was to follow, did not succeed"
+    assert said in text
+    assert said in (await do(manager, "%wait next")).text
+    assert said in (await do(manager, "%kill next")).text
 
 
 async def test_what_is_over_can_not_be_made_durable_and_says_how_it_ended(manager):

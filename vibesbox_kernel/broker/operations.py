@@ -11,7 +11,7 @@ from vibesbox_kernel.broker import request as read
 from vibesbox_kernel.broker.client import Client
 from vibesbox_kernel.broker.ending import Survivors
 from vibesbox_kernel.broker.launch import resize
-from vibesbox_kernel.broker.policy import GRACE_SECONDS, Policy
+from vibesbox_kernel.broker.policy import GRACE_SECONDS
 from vibesbox_kernel.broker.request import RefusedError
 from vibesbox_kernel.broker.session import Session
 from vibesbox_kernel.broker.supervisor import Supervisor
@@ -308,4 +308,6 @@ class Operations:
     def _check_owner(client: Client, session: Session) -> None:
         """What nobody owns any of the user's programs may act on; what somebody owns only that one."""
         if session.owner is not None and session.owner is not client:
-            raise RefusedError("owned", session.owner.label, session_id=session.session_id)
+            raise RefusedError(
+                "owned", f"{session.owner.label} (pid {session.owner.pid})", session_id=session.session_id
+            )

@@ -74,6 +74,7 @@ class Hub:
         self._label = owner or self.instance
         self._commands: dict[str, str] = {}
         self._attached: set[str] = set()
+        self._left_some = False  # sessions that may still need our workspace
         self.parallel: dict[str | None, int] = {}
         self._scripts: set[str] = set()
         self._subscriptions: list[Subscription] = []
@@ -116,7 +117,7 @@ class Hub:
         workspace: Workspace | None = self.__dict__.pop("workspace", None)
         if workspace is None:
             return
-        if self._outlived_by(self.instance):
+        if self._left_some or self._outlived_by(self.instance):
             with contextlib.suppress(OSError):
                 workspace.write(CLOSED_NAME, b"")
         else:
@@ -427,6 +428,7 @@ class Hub:
 
     def _let_go(self, entry: Entry) -> None:
         """It goes on, and nothing more is heard of it: it is found again where it is, on disk."""
+        self._left_some |= entry.instance == self.instance
         self._commands.pop(entry.session_id, None)
         self._attached.discard(entry.session_id)
         self.mirror.let_go(entry)

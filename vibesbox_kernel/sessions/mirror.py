@@ -302,7 +302,9 @@ def choose(ref: Ref, entries: Sequence[Entry]) -> Entry:
             return fitting[0]
         if fitting:
             raise AmbiguousReferenceError(ref, [entry.session_id for entry in fitting])
-    raise SessionNotFoundError(ref, [entry.known_as for entry in entries])
+    living = [entry for entry in entries if not entry.over]
+    known = [*living, *(entry for entry in entries if entry.over)]
+    raise SessionNotFoundError(ref, [entry.known_as for entry in known], living=len(living))
 
 
 def _exit_status(record: SessionRecord) -> ExitStatus | None:

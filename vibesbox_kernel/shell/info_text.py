@@ -85,7 +85,7 @@ def _usage(info: SessionInfo) -> Iterator[tuple[str, str]]:
     if info.cpu is not None:
         yield "CPU", format_duration(info.cpu)
     memory = [] if info.rss is None else [f"{format_bytes(info.rss)} now"]
-    memory += [] if info.peak_rss is None else [f"{format_bytes(info.peak_rss)} at most"]
+    memory += [f"{format_bytes(info.peak_rss)} at most"] if info.peak_rss else []
     if memory:
         yield "memory", ", ".join(memory)
     if info.processes is not None:

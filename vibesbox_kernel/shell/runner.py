@@ -207,7 +207,7 @@ class CellRunner:
             if self._interrupt_early:
                 await self._interrupt()
             return await self._see_to_its_end(running)
-        self._manager.engine.start(self._see_to_its_end(running), name=f"vibesbox-{label}")
+        self._manager.engine.start(running.while_ours(self._see_to_its_end(running)), name=f"vibesbox-{label}")
         self._prewarm_soon()
         waiting = running.waiting
         return CellOutcome(
@@ -261,7 +261,7 @@ class CellRunner:
         finally:
             await running.interruption.end()
             self._foreground.pop(running.waiting.session_id, None)
-            if not running.outlives_us(self._manager):
+            if not running.outlives_us:
                 asyncio.get_running_loop().call_later(LATER_SECONDS, running.waiting.directory.remove)
 
     def _not_started(self, running: Running) -> CellOutcome:
@@ -297,7 +297,7 @@ class CellRunner:
             if end.exit_status is not None:
                 self._status = end.exit_status.shell_code
             self._prewarm_soon()
-        info = running.info(self._manager)
+        info = running.session.info
         return CellOutcome(
             session_id=running.waiting.session_id,
             pid=running.waiting.pid,
@@ -309,8 +309,8 @@ class CellRunner:
             leftovers=end.others,
             duration=took,
             syntax_error=end.syntax_error,
-            cpu=info.cpu if info else None,
-            peak_rss=(info.peak_rss or None) if info else None,
+            cpu=info.cpu,
+            peak_rss=info.peak_rss or None,
         )
 
     def _commit(self, running: Running, end: CellEnd) -> tuple[bool, tuple[str, ...]]:

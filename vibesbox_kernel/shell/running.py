@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Coroutine
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from vibesbox_kernel.errors import SessionEndedError, ShellStateError
+from vibesbox_kernel.errors import BrokerError, SessionEndedError, SessionNotFoundError, ShellStateError
 from vibesbox_kernel.models import IoMode, SessionInfo
 from vibesbox_kernel.shell.cell import Cell
 from vibesbox_kernel.shell.escalation import Interruption
@@ -20,6 +21,7 @@ from vibesbox_kernel.shell.turn import Turn, what_it_waits_for
 
 if TYPE_CHECKING:
     from vibesbox_kernel.sessions import SessionManager
+    from vibesbox_kernel.sessions.command_session import CommandSession
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Running:
 
     Attributes:
         waiting: Its bash, which waits no more.
+        session: What is known of it, to the last, even when the manager remembers it no more.
         pump: Shows its output, until the session ends.
         turn: Whether and how long it waits in a queue.
     """
@@ -35,6 +38,7 @@ class Running:
     cell: Cell
     script: Script
     waiting: WaitingBash
+    session: CommandSession
     sink: OutputSink
     pump: OutputPump
     interruption: Interruption
@@ -45,15 +49,19 @@ class Running:
         """Whether somebody waits for it."""
         return not self.cell.options.background
 
-    def outlives_us(self, manager: SessionManager) -> bool:
+    @property
+    def outlives_us(self) -> bool:
         """Whether its bash still needs its directory though nobody here looks after it any more."""
-        info = self.info(manager)
-        return info is not None and info.durable and info.ended_at is None and info.exit_status is None
+        info = self.session.info
+        return _goes_on(info) and info.exit_status is None
 
-    def info(self, manager: SessionManager) -> SessionInfo | None:
-        """How its session stands; None when it is not remembered any more."""
-        found = manager.get_session(self.waiting.session_id)
-        return None if found is None else found.info
+    async def while_ours(self, work: Coroutine[Any, Any, object]) -> None:
+        """Do something for its session; when this program ends before a durable one does, no more is to be done."""
+        try:
+            await work
+        except (BrokerError, SessionNotFoundError):
+            if not _goes_on(self.session.info):
+                raise
 
     def state_after(self, end: CellEnd) -> ShellState:
         """What the cell hands on, without what it was given for itself alone (unless it has changed that).
@@ -110,11 +118,14 @@ async def begin(
     )
     turn = Turn(manager, waiting.session_id)
     pump = OutputPump(manager, waiting.session_id, sink)
-    manager.engine.start(pump.run(), name=f"vibesbox-output-{label}")
     interruption = Interruption(
         manager, waiting.session_id, grace=interrupt_grace, say=lambda step: sink.text(f"[vibesbox: {step}]\n")
     )
-    running = Running(cell, script, waiting, sink, pump, interruption, turn)
+    session = manager.get_session(waiting.session_id)
+    if session is None:
+        raise SessionNotFoundError(waiting.session_id)
+    running = Running(cell, script, waiting, session, sink, pump, interruption, turn)
+    manager.engine.start(running.while_ours(pump.run()), name=f"vibesbox-output-{label}")
     if turn.waits:
         sink.text(f"[vibesbox: {_waits_for(manager, running)}]\n")
     if running.foreground and waiting.io is IoMode.PIPE:
@@ -127,3 +138,8 @@ async def begin(
 def _waits_for(manager: SessionManager, running: Running) -> str:
     what = what_it_waits_for(manager, running.waiting.session_id)
     return f"waits for {what}; {'an interrupt' if running.foreground else '%kill'} takes it from the queue"
+
+
+def _goes_on(info: SessionInfo) -> bool:
+    """As far as was heard here, it has not ended and does not end with this program."""
+    return info.durable and info.ended_at is None

@@ -17,8 +17,8 @@ CAPTION = "Sessions"
 NO_SESSIONS = "no sessions"
 _NAME_COLUMNS = 24
 _COMMAND_COLUMNS = 24
-"""So much of a command is worth more than where its session is from."""
-_LEAST_FROM_COLUMNS = 10
+"""So much of a command is worth more than all of where its session is from."""
+_LEAST_FROM_COLUMNS = 16
 _LONGEST_COMMAND = 1000
 _RIGHT_ALIGNED = frozenset({"pid", "elapsed", "CPU", "memory", "output"})
 _GAP = "  "
@@ -137,7 +137,7 @@ def text_table(sessions: Iterable[SessionInfo], *, now: datetime, width: int, wh
     headings = _headings(where)
     widths = _widths([headings, *rows])
     if where is not None:
-        rows = [(*row[:-2], _cut(row[-2], _from_columns(widths, width)), row[-1]) for row in rows]
+        rows = [(*row[:-2], _cut_inside(row[-2], _from_columns(widths, width)), row[-1]) for row in rows]
     table = [headings, *rows]
     widths = _widths(table)
     right = [heading in _RIGHT_ALIGNED for heading in headings]
@@ -235,6 +235,16 @@ def _cut(text: str, width: int) -> str:
             break
         kept.append(char)
     return f"{''.join(kept).rstrip()}…" if width > 0 else ""
+
+
+def _cut_inside(text: str, width: int) -> str:
+    """The text if it fits, else its beginning, ``…`` and its end, which tells one instance from another."""
+    if columns(text) <= width:
+        return text
+    end = 2 * width // 3
+    while columns(text[-end:]) > 2 * width // 3:
+        end -= 1
+    return f"{_cut(text, width - columns(text[-end:]))}{text[-end:]}"
 
 
 def _one_line(text: str) -> str:
