@@ -217,3 +217,40 @@ def test_the_limit_is_named_in_words(tmp_path, limit, words):
     of = budget(tmp_path, limit)
     with pytest.raises(OSError, match=f"may store {words}, and have"):
         of.claim(limit + 1)
+
+
+def test_a_session_is_forgotten_once_however_often_that_is_said(tmp_path):
+    """Ours: a session that was only prepared is unmade, and not remembered; both say so."""
+    of = budget(tmp_path, 1000)
+    other, discarded = (session(tmp_path, name, of) for name in ("other", "discarded"))
+    other.write(b"x" * 100)
+    discarded.write(b"x" * 100)
+    discarded.close()
+    for _ in range(2):
+        of.forget(discarded, removed=True)
+    assert of.stored == 100
+    for _ in range(2):
+        of.forget(other, removed=False)
+    assert of.stored == 100
+    shutil.rmtree(tmp_path / "own/discarded")
+    new = session(tmp_path, "new", of)
+    of.claim(1000)
+    assert of.stored == 0 == on_disk(tmp_path)
+    new.close()
+
+
+def test_what_the_user_removed_of_a_forgotten_session_is_counted_no_more_when_room_is_needed(tmp_path):
+    """Ours: its size is kept with its name."""
+    of = budget(tmp_path, 100)
+    removed, kept = (session(tmp_path, name, of) for name in ("removed", "kept"))
+    for spool, size in ((removed, 30), (kept, 20)):
+        spool.write(b"x" * size)
+        spool.close()
+        of.forget(spool, removed=False)
+    shutil.rmtree(tmp_path / "own/removed")
+    new = session(tmp_path, "new", of)
+    new.write(b"y" * 70)
+    assert (of.stored, on_disk(tmp_path / "own/kept")) == (90, 20)
+    new.write(b"y" * 20)
+    assert of.stored == on_disk(tmp_path) == 90
+    new.close()

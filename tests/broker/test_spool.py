@@ -396,3 +396,34 @@ def test_a_reader_that_knows_only_the_first_segment_finds_a_much_later_byte(tmp_
     chunk = reader.read(55, 5)
     assert (chunk.data, chunk.dropped, chunk.next_cursor) == (bytes(range(145, 150)), 0, 60)
     spool.close()
+
+
+@pytest.mark.parametrize("before", [0, 10, 300])
+def test_a_limit_that_is_known_later_counts_what_is_stored_already(tmp_path, before):
+    """Ours: a prepared session has its spool before anybody knows what it may store."""
+    spool = Spool(str(tmp_path))
+    spool.write(b"x" * before)
+    spool.limit(100)
+    for _ in range(40):
+        spool.write(b"y" * 10)
+    assert 75 <= spool.stored <= 100
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) == spool.stored
+    assert spool.dropped == before + 400 - spool.stored
+    spool.close()
+
+
+def test_a_spool_that_is_to_block_from_now_on_has_the_room_of_its_limit(tmp_path):
+    """Ours: and what is stored already is not dropped for it."""
+    spool = Spool(str(tmp_path))
+    spool.write(b"x" * 30)
+    assert not spool.blocks
+    spool.limit(100, on_full="block")
+    assert (spool.blocks, spool.room()) == (True, 70)
+    spool.write(b"y" * 70)
+    assert (spool.room(), spool.dropped) == (0, 0)
+    assert b"".join(Path(path).read_bytes() for path in sorted(tmp_path.iterdir(), key=_start)) == b"x" * 30 + b"y" * 70
+    spool.close()
+
+
+def _start(path: Path) -> int:
+    return int(path.name.partition(".")[2])

@@ -384,6 +384,6 @@ def test_the_guardian_kills_what_the_broker_left_and_only_that(
     monkeypatch.setattr(guardian, "system", system_darwin)
     monkeypatch.setattr(os, "kill", lambda pid, number: kernel.table.pop(pid))
     monkeypatch.setattr(os, "waitpid", lambda pid, options: (0, 0))
-    killed = guardian.kill_remains(str(state))
+    killed = guardian.kill_remains(str(state), spared=set())
     assert killed == {20, 21}
     assert 30 in kernel.table

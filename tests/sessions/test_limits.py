@@ -125,6 +125,51 @@ async def test_a_session_that_may_block_is_blocked_while_nobody_makes_room(manag
         assert await manager.terminate_session(pid, force=True) is True
 
 
+@pytest.mark.parametrize("is_queued", [False, True])
+async def test_a_prepared_session_stores_what_it_is_told_when_it_begins(manager, is_queued):
+    """Ours: every cell of a notebook is prepared before anybody knows its limits."""
+    line = b"exec head -c 3000000 /dev/zero\n"
+    driver = ["/bin/bash", "--norc", "--noprofile", "-c", 'read -r -u 250 line; exec 250<&-; eval "$line"']
+    with anyio.fail_after(30):
+        if is_queued:
+            await manager.set_parallel("g", 1)
+            first = await manager.start_session("read go", group="g")
+        prepared = [await manager.prepare_session(driver, env={"PATH": os.environ["PATH"]}, io="pipe") for _ in "12"]
+        blocked, dropping = (one.session_id for one in prepared)
+        options = {"command": "head", "control": line, "max_output_bytes": 100_000, "group": "g" if is_queued else None}
+        await manager.begin_session(dropping, **options)
+        await manager.begin_session(blocked, **options, on_full="block")
+        if is_queued:
+            await manager.send_input(first, "\n")
+        info = await manager.wait(dropping)
+        assert info.output_bytes == 3_000_000
+        assert 75_000 <= info.output_bytes - info.dropped_bytes <= 100_000
+        while manager.output_end(blocked) < 100_000:
+            await anyio.sleep(0.01)
+        info = manager.info(blocked)
+        assert (info.output_bytes, info.dropped_bytes, info.is_running) == (100_000, 0, True)
+        await manager.discard_output(blocked, 100_000)
+        while manager.output_end(blocked) == 100_000:
+            await anyio.sleep(0.01)
+        assert await manager.terminate_session(blocked, force=True) is True
+
+
+async def test_a_session_that_waits_for_room_is_not_silent(manager):
+    """Ours: its reader is slow, whatever is below a second."""
+    with anyio.fail_after(30):
+        pid = await manager.start_session(
+            "head -c 300000 /dev/zero; echo end >&2", max_output_bytes=100_000, on_full="block", idle_timeout=0.9
+        )
+        seen = 0
+        while manager.info(pid).is_running:
+            await anyio.sleep(1.2)  # more than its silence may last
+            seen = manager.output_end(pid)
+            with contextlib.suppress(SessionEndedError):
+                await manager.discard_output(pid, seen)
+        assert manager.info(pid).end_reason is EndReason.EXITED
+    assert seen == 300_004
+
+
 async def test_output_that_the_disk_refuses_is_said_counted_and_goes_on_when_it_takes_it_again(manager):
     with anyio.fail_after(30):
         pid = await manager.start_session("echo before; while read line; do echo $line; done")

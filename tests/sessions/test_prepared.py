@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from vibesbox_kernel.errors import SessionEndedError, ShellNotFoundError
-from vibesbox_kernel.models import EndReason, SessionStatus
+from vibesbox_kernel.models import EndReason, EventKind, SessionStatus
 from vibesbox_kernel.sessions import SessionManager
 
 pytestmark = pytest.mark.anyio
@@ -47,6 +47,42 @@ async def test_a_prepared_session_can_be_discarded_without_a_trace(manager, isol
     assert not list((isolation / "state").rglob("meta.json"))
     with pytest.raises(SessionEndedError):
         await manager.begin_session(prepared.session_id, command="late", control=b"\n")
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+async def test_a_prepared_session_whose_shell_dies_while_it_waits_is_over_with_all_that_it_left(
+    manager, lifeline, leaves
+):
+    """Ours: its turn would find nobody; nothing of it lives on, and its end is told once."""
+    child = f"setsid sh -c 'echo up >{lifeline.path}; exec sleep 600 9>{lifeline.path}' & " if leaves else ""
+    driver = ["/bin/bash", "--norc", "--noprofile", "-c", f"{child}read -r -u 250 line"]
+    await manager.set_parallel(None, 1)
+    prepared = await manager.prepare_session(driver, env={"PATH": os.environ["PATH"]})
+    first = await manager.submit_session("read go")
+    await manager.begin_session(prepared.session_id, command="shown", name="cell", control=b"true\n")
+    async with manager.events() as events:
+        with anyio.fail_after(10):
+            if leaves:
+                await lifeline.held()
+            assert manager.info("cell").status is SessionStatus.QUEUED
+            os.kill(prepared.pid, signal.SIGKILL)
+            info = await manager.wait("cell")
+            if leaves:
+                await lifeline.released()
+            assert (info.end_reason, info.exit_code) == (EndReason.CANCELLED, None)
+            assert "before its turn" in (info.problem or "")
+            assert await manager.terminate_session("cell") is False
+            await manager.send_input(first, "go\n")
+            await manager.wait(first)
+            last = await manager.submit_session("echo next")
+            kinds = []
+            async for event in events:
+                if event.session_id == prepared.session_id:
+                    kinds.append(event.kind)
+                if event.session_id == last and event.kind is EventKind.ENDED:
+                    break
+    assert sum(kind in (EventKind.ENDED, EventKind.KILLED) for kind in kinds) == 1
+    assert EventKind.STARTED not in kinds
 
 
 async def test_a_program_that_can_not_be_prepared_is_an_error(manager):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime
 from pathlib import Path
 
 import anyio
 import pytest
 
+from vibesbox_kernel.errors import SessionEndedError
 from vibesbox_kernel.models import EndReason, EventKind, SessionStatus
 
 pytestmark = pytest.mark.anyio
@@ -83,3 +85,56 @@ async def test_leftovers_are_kept_by_default(manager, lifeline):
         assert all(Path(f"/proc/{left}").exists() for left in info.leftovers)
         assert await manager.terminate_session(pid) is True
         await lifeline.released()
+
+
+async def test_an_end_that_comes_while_leftovers_are_killed_for_a_restart_is_carried_out(manager, lifeline):
+    """Ours: who asks for an end is answered, and nothing starts again after it."""
+    command = f"(trap '' INT; exec 9>{lifeline.path}; echo up >&9; sleep 600; sleep 600) & read go; exit 3"
+    pid = await manager.start_session(command, max_restarts=3, on_leftovers="kill", name="web")
+    with anyio.fail_after(20):
+        await lifeline.held()
+        await manager.send_input(pid, "go\n")
+        while Path(f"/proc/{pid}").exists():
+            await anyio.sleep(0.01)
+        assert await manager.terminate_session("web") is True
+        await lifeline.released()
+        info = await manager.wait("web")
+    assert (info.exit_code, info.end_reason, info.restarts) == (3, EndReason.TERMINATED, 0)
+
+
+@pytest.mark.parametrize("io", ["pipe", "pty"])
+async def test_a_session_with_bounded_output_is_read_on_after_a_restart(manager, isolation, io):
+    """Ours: a terminal hangs up between two runs, and is looked at again in the second as in the first."""
+    mark = isolation / "mark"
+    command = f"if [ ! -e {mark} ]; then : > {mark}; exit 1; fi; i=0; while [ $i -lt 3000 ]; do echo {'a' * 99}; " + (
+        "i=$((i+1)); done"
+    )
+    limits = {"max_restarts": 1, "on_full": "block", "max_output_bytes": 1 << 16}
+    session_id = await manager.submit_session(command, io=io, **limits)
+    got = taken = 0
+    with anyio.fail_after(20):
+        while (chunk := await manager.read(session_id, got, wait=None)).data:
+            got, taken = chunk.next_cursor, taken + len(chunk.data)
+            with contextlib.suppress(SessionEndedError):
+                await manager.discard_output(session_id, got)
+        info = await manager.wait(session_id)
+    assert (info.exit_code, info.restarts) == (0, 1)
+    assert got == taken == 3000 * 100
+
+
+async def test_a_session_that_is_started_again_takes_input_as_in_its_first_run(manager, isolation):
+    """Ours: the end of the input of the first run is not that of the second."""
+    mark = isolation / "mark"
+    command = f"read x; if [ ! -e {mark} ]; then : > {mark}; exit 1; fi; echo $x"
+    async with manager.events() as events:
+        await manager.start_session(command, max_restarts=1, name="reads")
+        await manager.send_input("reads", "a\n", eof=True)
+        with anyio.fail_after(20):
+            started = 0
+            async for event in events:
+                started += event.kind is EventKind.STARTED
+                if started == 2:
+                    break
+            await manager.send_input("reads", "b\n", eof=True)
+            info = await manager.wait("reads")
+    assert (info.exit_code, await manager.read_output("reads")) == (0, "b\n")

@@ -6,6 +6,7 @@ learns by looking into their directories, a little at a time, so that nothing ev
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import resource
@@ -59,8 +60,8 @@ class Budget:
         self._open: dict[Spool, None] = {}
         self._ended: dict[Spool, None] = {}  # in the order of their end
         self._files: dict[Spool, None] = {}  # those that hold a descriptor, longest first
-        # A broker may forget tens of thousands of sessions: 37 bytes for each, and the rest is on disk.
-        self._forgotten = bytearray()  # names of directories, each with a slash behind it, oldest first
+        # A broker may forget tens of thousands of sessions: some 45 bytes for each, and the rest is on disk.
+        self._forgotten = bytearray()  # directories' names and sizes, each with a slash behind it, oldest first
         self._looking: Iterator[int] | None = None
         self._found = 0
         self._looked_at: float | None = None
@@ -106,17 +107,19 @@ class Budget:
             self._ended[spool] = None
 
     def forget(self, spool: Spool, *, removed: bool) -> None:
-        """The broker does not list a session any more.
+        """The broker does not list a session any more; one that has stored nothing, or is forgotten, is fine.
 
         Args:
             removed: Its directory is gone; otherwise its output still counts, and goes before all other.
         """
+        if spool not in self._open and spool not in self._ended:
+            return
         self._open.pop(spool, None)
         self._ended.pop(spool, None)
         if removed:
             self.stored -= spool.stored
         elif spool.stored:
-            self._forgotten += os.fsencode(os.path.basename(spool.directory)) + b"/"
+            self._forgotten += b"%s/%d/" % (os.fsencode(os.path.basename(spool.directory)), spool.stored)
 
     def go_on_looking(self) -> None:
         """To be called about once a second: a look at the others that has begun comes to its end."""
@@ -134,13 +137,14 @@ class Budget:
         return True
 
     def _free_forgotten(self) -> int:
-        """The oldest session that the broker has forgotten, as a whole."""
+        """The oldest session that the broker has forgotten, as a whole; somebody may have removed it before."""
         while self._forgotten:
-            name, _, rest = self._forgotten.partition(b"/")
-            self._forgotten = rest
+            name, size, self._forgotten = self._forgotten.split(b"/", 2)
             directory = f"{self._own_directory}/{os.fsdecode(bytes(name))}"
-            freed = sum(_remove(path) for path in _segments(directory))
-            if freed:
+            for path in _segments(directory):
+                _remove(path)
+            freed = int(size) - sum(map(_size, _segments(directory)))
+            if freed > 0:
                 self.stored -= freed
                 return freed
         return 0
@@ -219,13 +223,9 @@ def _size(path: str) -> int:
         return 0
 
 
-def _remove(path: str) -> int:
-    size = _size(path)
-    try:
+def _remove(path: str) -> None:
+    with contextlib.suppress(OSError):
         os.unlink(path)
-    except OSError:
-        return 0
-    return size
 
 
 def _words(count: int) -> str:

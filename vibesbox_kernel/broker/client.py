@@ -6,6 +6,7 @@ import itertools
 import logging
 import socket
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -19,6 +20,8 @@ MAX_UNSENT_BYTES = 1 << 20
 """Above this a client's requests wait and its events are left out, until it reads again."""
 
 _RECEIVE_BYTES = 1 << 16
+TURN_SECONDS = 0.01
+"""How long one client's requests are carried out before everything else has its turn."""
 
 
 _numbers = itertools.count(1)
@@ -54,6 +57,7 @@ class Client:
         self._on_gone = on_gone
         self._decoder = FrameDecoder()
         self._unsent = bytearray()
+        self._requests: deque[Message] = deque()
         self._missed_events = False
         self._put_out: set[Session] = set()
         self._gone = False
@@ -79,16 +83,24 @@ class Client:
             keep: Not to be left out: it is the answer to that question.
         """
         if len(self._unsent) > MAX_UNSENT_BYTES and not keep:
-            self._missed_events = True
+            self._miss()
             return
         self._put_out.discard(session)  # the record says how far its output has come
         self._send({"event": kind, "at": time.time(), "session": session.record()})
 
     def tell_output(self, sessions: Iterable[Session]) -> None:
         """That sessions have put out something; for a client that is busy, merged until it reads."""
+        if len(self._unsent) > MAX_UNSENT_BYTES:
+            self._miss()
+            return
         self._put_out.update(sessions)
         if not self._unsent:
             self._send_output()
+
+    def _miss(self) -> None:
+        """It will ask how all stand, and is told how far their output has come: nothing need be kept for it."""
+        self._missed_events = True
+        self._put_out.clear()
 
     def _send_output(self) -> None:
         if self._put_out:
@@ -121,7 +133,7 @@ class Client:
             return  # closed earlier in this turn of the loop
         if self._unsent:
             self._flush()
-        if len(self._unsent) <= MAX_UNSENT_BYTES:
+        if len(self._unsent) <= MAX_UNSENT_BYTES and not self._requests:
             self._receive()
 
     def _receive(self) -> None:
@@ -139,8 +151,17 @@ class Client:
         if not data:
             self.close()
             return
-        for message in messages:
-            self._on_request(self, message)
+        self._requests.extend(messages)
+        self._carry_out()
+
+    def _carry_out(self) -> None:
+        """Do what was asked, for a while: deaths and other clients are not kept waiting for thirty starts."""
+        deadline = time.monotonic() + TURN_SECONDS
+        while self._requests and not self._gone:
+            self._on_request(self, self._requests.popleft())
+            if self._requests and time.monotonic() > deadline:
+                self._loop.call_later(0, self._carry_out)
+                return
 
     def _send(self, message: Message) -> None:
         if self._gone:

@@ -71,8 +71,8 @@ class Endings:
             ending = self._endings[session] = Ending(session, reason, now + grace)
             if grace > 0:
                 self._ask(session)
-        elif grace == 0:
-            ending.kill_at = min(ending.kill_at, now)
+        elif grace == 0 or not ending.reason:  # without a reason only what the leader left was being ended
+            ending.kill_at = min(ending.kill_at, now + grace)
             ending.reason = reason
         if on_done is not None:
             ending.waiting.append(on_done)
@@ -88,9 +88,11 @@ class Endings:
         """Stage one; SIGCONT after it, because a stopped process can not take the hint."""
         self._trees.adopt()
         members = self._trees.members(session)
+        # Looked up first: a shell that stops itself because of the hint does so to hand over.
+        stopped = [pid for pid in members if system.is_stopped(pid)]
         self._trees.interrupt(session, members)
         if not session.settled:
-            self._trees.signal(session, signal.SIGCONT, [pid for pid in members if system.is_stopped(pid)])
+            self._trees.signal(session, signal.SIGCONT, stopped)
 
     def _schedule(self, delay: float) -> None:
         due = time.monotonic() + delay
@@ -104,17 +106,24 @@ class Endings:
     def _sweep(self) -> None:
         self._next_sweep = None
         now = time.monotonic()
-        due = [ending for ending in self._endings.values() if ending.kill_at <= now and not ending.gave_up]
-        if due:
-            self._trees.adopt()
-        for ending in due:
-            self._kill(ending, now)
+        quick = SLOW_SWEEP_SECONDS  # if /proc can not be read just now
+        try:
+            due = [ending for ending in self._endings.values() if ending.kill_at <= now and not ending.gave_up]
+            if due:
+                self._trees.adopt()
+            for ending in due:
+                self._kill(ending, now)
+            quick = SWEEP_SECONDS
+        finally:
+            self._sweep_again(now, quick)
+
+    def _sweep_again(self, now: float, quick: float) -> None:
         pending = [ending for ending in self._endings.values() if not ending.gave_up]
         if not pending:
             return
         next_kill = min(ending.kill_at for ending in pending)
         oldest = min((ending.give_up_at or now + GIVE_UP_SECONDS) for ending in pending)
-        pause = SWEEP_SECONDS if oldest - now > GIVE_UP_SECONDS - 1 else SLOW_SWEEP_SECONDS
+        pause = quick if oldest - now > GIVE_UP_SECONDS - 1 else SLOW_SWEEP_SECONDS
         self._schedule(max(pause, next_kill - now))
 
     def _kill(self, ending: Ending, now: float) -> None:

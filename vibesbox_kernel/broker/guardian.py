@@ -1,8 +1,8 @@
 """The guardian: the broker's parent, which only waits, and cleans up if the broker dies.
 
 Both are subreapers. While the broker lives, orphans fall to it; when it dies, whatever it had falls
-to the guardian, which kills it and records those sessions as lost. Once the broker serves, the
-guardian also looks for what others left that were killed together with their guardians.
+to the guardian, which kills it and records those sessions as lost. Once the broker serves, a second
+child of the guardian looks for what others left that were killed together with their guardians.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import resource
 import signal
 import socket
 import time
-from typing import TextIO
 
 from vibesbox_kernel.broker import janitor, records, system
 from vibesbox_kernel.broker.killing import kill_all
+from vibesbox_kernel.broker.log import is_still_at, log_to
 from vibesbox_kernel.broker.loop import Loop
 from vibesbox_kernel.broker.run import Run, forget_run, new_run, read_run, write_run
 from vibesbox_kernel.broker.server import Server
@@ -28,6 +28,9 @@ logger = logging.getLogger(__name__)
 
 LOCK_NAME = "lock"
 LOCK_SECONDS = 10.0
+SWEEP_SECONDS = 2.0
+"""How long the guardian waits for the sweep at its own end; the next one begins it anew."""
+
 _IGNORED = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT)
 
 
@@ -43,7 +46,7 @@ def run(run_directory: str, state_directory: str, lease: int) -> int:
     os.set_inheritable(lease, False)  # no session may hold the lease
     umask = os.umask(0o077)
     os.chdir("/")
-    _log_to(f"{state_directory}/{LOG_NAME}")
+    log_to(f"{state_directory}/{LOG_NAME}")
     for number in _IGNORED:
         signal.signal(number, signal.SIG_IGN)
     lock = _take_lock(run_directory)  # kept open by both: the id is taken while either lives
@@ -61,9 +64,10 @@ def run(run_directory: str, state_directory: str, lease: int) -> int:
         _serve(ours, state_directory, lease, umask)
         os._exit(0)
     os.close(lease)
-    janitor.sweep_dead_runs(os.path.dirname(state_directory))
-    _wait_for(broker)
-    _clean_up(ours, state_directory)
+    sweepers = _sweep_aside(os.path.dirname(state_directory), lock)
+    _wait_for(broker, sweepers)
+    _clean_up(ours, state_directory, sweepers)
+    _await(sweepers)
     _leave(run_directory)
     return 0
 
@@ -113,7 +117,7 @@ def _take_lock(run_directory: str) -> int | None:
                 return None
             time.sleep(0.01)  # the broker before us is ending its sessions
             continue
-        if _is_still_at(path, descriptor):
+        if is_still_at(path, descriptor):
             return descriptor
         os.close(descriptor)  # the guardian before us took it away when it left
         descriptor = _open_lock(path)
@@ -124,13 +128,6 @@ def _open_lock(path: str) -> int:
         os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
         with contextlib.suppress(FileNotFoundError):  # taken away just now
             return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-
-
-def _is_still_at(path: str, descriptor: int) -> bool:
-    try:
-        return os.path.samestat(os.stat(path), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False
 
 
 def _is_served(path: str) -> bool:
@@ -150,17 +147,51 @@ def _raise_descriptor_limit() -> int:
     return soft
 
 
-def _wait_for(broker: int) -> None:
+def _sweep_aside(state_root: str, lock: int) -> set[int]:
+    """Clean up after dead runs in a process of its own: theirs may take long to die, and ours may die any time.
+
+    Returns:
+        Its pid, or none where it can not be started.
+    """
+    try:
+        sweeper = os.fork()
+    except OSError as error:
+        logger.warning("nobody cleans up after dead runs: %s", error)
+        return set()
+    if sweeper == 0:
+        try:
+            os.close(lock)  # the id is not taken while only the sweep goes on
+            janitor.sweep_dead_runs(state_root)
+        except BaseException:
+            logger.exception("the sweep failed")
+        finally:
+            os._exit(0)
+    return {sweeper}
+
+
+def _wait_for(broker: int, sweepers: set[int]) -> None:
     while True:
         pid, _ = os.waitpid(-1, 0)
+        sweepers.discard(pid)
         if pid == broker:
             return
 
 
-def _clean_up(run: Run, state_directory: str) -> None:
+def _await(sweepers: set[int]) -> None:
+    """Let the sweep come to its end, but not for long: who starts this broker anew waits for our lock."""
+    for number, seconds in ((0, SWEEP_SECONDS), (signal.SIGKILL, 1.0)):
+        for pid in sweepers:
+            os.kill(pid, number)
+        deadline = time.monotonic() + seconds
+        while sweepers and time.monotonic() < deadline:
+            sweepers -= {pid for pid in sweepers if os.waitpid(pid, os.WNOHANG)[0]}
+            time.sleep(0.005)
+
+
+def _clean_up(run: Run, state_directory: str, sweepers: set[int]) -> None:
     """Kill what the broker left (nothing, if it went by itself), and say that it is lost."""
     _unlink(f"{run.run_directory}/{SOCKET_NAME}")
-    killed = kill_remains(state_directory)
+    killed = kill_remains(state_directory, spared=sweepers)
     if killed:
         logger.warning("the broker died; %d processes of its sessions were killed", len(killed))
     janitor.record_lost(state_directory)
@@ -168,21 +199,24 @@ def _clean_up(run: Run, state_directory: str) -> None:
     forget_run(state_directory)
 
 
-def kill_remains(state_directory: str) -> set[int]:
-    """Kill whatever is left of the broker's sessions; returns what there was."""
+def kill_remains(state_directory: str, *, spared: set[int]) -> set[int]:
+    """Kill whatever is left of the broker's sessions; returns what there was.
+
+    Args:
+        spared: Children of ours that are of no session; those that end meanwhile are taken out.
+    """
     theirs = {} if system.ADOPTS_ORPHANS else records.leaders_not_over(state_directory)
 
     def alive() -> list[int]:
-        for _ in system.reap():
-            pass
-        return [pid for pid in system.remains(SESSION_MARKER, theirs) if system.is_alive(pid)]
+        spared.difference_update([pid for pid, _, _ in system.reap()])
+        found = system.remains(SESSION_MARKER, theirs)
+        return [pid for pid in found if pid not in spared and system.is_alive(pid)]
 
     def send(pid: int, number: int) -> bool:
         return system.signal_pinned(pid, number, belongs=lambda pid: system.is_left(pid, SESSION_MARKER, theirs))
 
     killed = kill_all(alive, send)
-    for _ in system.reap():
-        pass
+    spared.difference_update([pid for pid, _, _ in system.reap()])
     return killed
 
 
@@ -191,25 +225,6 @@ def _leave(run_directory: str) -> None:
     _unlink(f"{run_directory}/{LOCK_NAME}")
     with contextlib.suppress(OSError):
         os.rmdir(run_directory)
-
-
-def _log_to(path: str) -> None:
-    """Log to a file, and hold a lock on it: nobody tidies up a directory whose broker lives."""
-    log = _open_locked(path)
-    logging.basicConfig(
-        stream=log, level=logging.INFO, format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"
-    )
-
-
-def _open_locked(path: str) -> TextIO:
-    while True:
-        os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
-        with contextlib.suppress(FileNotFoundError):  # tidied up just now
-            log = open(path, "a", buffering=1)  # noqa: SIM115 - open as long as the process is
-            fcntl.flock(log, fcntl.LOCK_SH)
-            if _is_still_at(path, log.fileno()):
-                return log
-            log.close()
 
 
 def _unlink(path: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections import deque
 from collections.abc import Callable
@@ -10,6 +11,9 @@ from vibesbox_kernel.broker import records
 from vibesbox_kernel.broker.session import Session
 
 logger = logging.getLogger(__name__)
+
+MAX_PROBLEM_BYTES = 400
+"""What a problem may take of an exit record's block as it is encoded there: six or twelve for a rare character."""
 
 MAX_ENDED = 1000
 """Ended sessions that the broker can still list; the rest is on disk."""
@@ -64,9 +68,16 @@ class History:
             "end_cursor": session.spool.end,
             "dropped_bytes": session.spool.dropped,
             "usage": session.usage,
-            "problem": (session.problem or session.spool.problem or "")[: records.MAX_PROBLEM_CHARACTERS] or None,
+            "problem": _cut(session.problem or session.spool.problem or "") or None,
         }
         try:
             records.write_exit(session.directory, facts)
         except OSError:
             logger.exception("session=%s: its exit record could not be written", session.session_id)
+
+
+def _cut(problem: str) -> str:
+    problem = problem[: records.MAX_PROBLEM_CHARACTERS]
+    while len(json.dumps(problem)) > MAX_PROBLEM_BYTES:
+        problem = problem[:-1]
+    return problem

@@ -26,16 +26,26 @@ logger = logging.getLogger(__name__)
 
 
 def sweep_dead_runs(state_root: str) -> int:
-    """Clean up after every dead run of this user on this machine; returns how many processes were killed."""
+    """Clean up after every dead run of this user on this machine; returns how many processes were killed.
+
+    One whose files are not ours to delete keeps nobody from the others.
+    """
     killed = 0
     for entry in _entries(state_root):
-        if not os.path.exists(f"{entry.path}/{RUN_NAME}"):
-            continue
-        with _locked(f"{entry.path}/{LOG_NAME}") as is_dead:
-            run = read_run(entry.path) if is_dead else None
-            if run is not None and run.host == socket.gethostname():
-                killed += clean_up(entry.path, run)
+        try:
+            if os.path.exists(f"{entry.path}/{RUN_NAME}"):
+                killed += _sweep(entry.path)
+        except OSError as error:
+            logger.warning("what is left in %s could not be cleaned up: %s", entry.path, error)
     return killed
+
+
+def _sweep(state_directory: str) -> int:
+    with _locked(f"{state_directory}/{LOG_NAME}") as is_dead:
+        run = read_run(state_directory) if is_dead else None
+        if run is not None and run.host == socket.gethostname():
+            return clean_up(state_directory, run)
+    return 0
 
 
 def clean_up(state_directory: str, run: Run) -> int:

@@ -213,7 +213,8 @@ class Operations:
 
         if not wanted:
             client.answer(request, {"ended": [], "survivors": {}})
-        for session in wanted:
+        # What waits first: the end of another would let it start.
+        for session in sorted(wanted, key=lambda one: not one.queued):
             self._supervisor.end(
                 session,
                 reason="killed" if force else "terminated",

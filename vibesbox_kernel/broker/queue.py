@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 
 from vibesbox_kernel.broker.session import Session
-
-logger = logging.getLogger(__name__)
 
 
 class Queue:
@@ -29,8 +26,12 @@ class Queue:
         self._sessions = sessions
         self._start = start
         self._give_up = give_up
-        self._waiting: dict[Session, None] = {}  # in the order they came
+        self._waiting: dict[Session, set[str]] = {}  # in the order they came, with those that must succeed first
+        self._followers: dict[str, list[Session]] = {}
+        self._hopeless: dict[Session, str] = {}  # of those that wait; with the reason
+        self._running: dict[str | None, set[Session]] = {None: set()}  # all of them, and by group
         self._limits: dict[str | None, int] = {}
+        self._is_turning = self._turn_again = False
 
     def set_limit(self, group: str | None, limit: int | None) -> None:
         """How many sessions of a group may run at a time (of all, if it is None); None for any number."""
@@ -41,58 +42,99 @@ class Queue:
         self.turn()
 
     def may_start(self, session: Session) -> bool:
-        """Whether a session that has just come need not wait; it does wait behind those before it."""
-        ahead = any(other.policy.group == session.policy.group for other in self._waiting)
-        return not (ahead and self._is_limited(session)) and not self._unfinished(session) and self._has_room(session)
+        """Whether a session that has just come need not wait: who could use the room that there is has had it."""
+        return all(self._has_succeeded(one) for one in session.policy.after) and self._has_room(session)
 
     def add(self, session: Session) -> None:
         """Have a session wait."""
-        self._waiting[session] = None
+        awaited = {one for one in session.policy.after if not self._has_succeeded(one)}
+        self._waiting[session] = awaited
+        for session_id in awaited:
+            before = self._sessions.get(session_id)
+            if before is None or before is session or not before.listed:
+                why = "has not succeeded or is not known any more"
+                self._hopeless[session] = _dead_end(session_id, why)
+            elif before.over:
+                self._hopeless[session] = _dead_end(session_id, "did not succeed")
+            else:
+                self._followers.setdefault(session_id, []).append(session)
 
     def remove(self, session: Session) -> None:
         """A session waits no more; one that did not is fine."""
-        self._waiting.pop(session, None)
+        self._hopeless.pop(session, None)
+        for session_id in self._waiting.pop(session, ()):
+            followers = self._followers.get(session_id, [])
+            if session in followers:
+                followers.remove(session)
+            if not followers:
+                self._followers.pop(session_id, None)
+
+    def began(self, session: Session) -> None:
+        """A session runs, and takes room until it is over."""
+        self._running[None].add(session)
+        if session.policy.group is not None:
+            self._running.setdefault(session.policy.group, set()).add(session)
+
+    def over(self, session: Session) -> None:
+        """A session is over: there is room, and its success need not be known any longer to those that follow."""
+        self.remove(session)
+        self._running[None].discard(session)
+        group = self._running.get(session.policy.group, set())
+        group.discard(session)
+        if not group and session.policy.group is not None:
+            self._running.pop(session.policy.group, None)
+        for follower in self._followers.pop(session.session_id, ()):
+            if session.succeeded:
+                self._waiting[follower].discard(session.session_id)
+            else:
+                self._hopeless[follower] = _dead_end(session.session_id, "did not succeed")
+        self.turn()
 
     def turn(self) -> None:
-        """Start what may start now, and give up what never will; call it whenever a session is over."""
+        """Give up what never will start, and start what may now.
+
+        Each of that may be the end of a session, which asks for another turn: that comes after this one,
+        not within it, however many there are in a row.
+        """
+        self._turn_again = True
+        if self._is_turning:
+            return
+        self._is_turning = True
+        try:
+            while self._turn_again:
+                self._turn_again = False
+                self._give_up_hopeless()
+                self._start_ready()
+        finally:
+            self._is_turning = False
+
+    def _give_up_hopeless(self) -> None:
+        while self._hopeless:
+            session, why = next(iter(self._hopeless.items()))
+            self.remove(session)
+            self._give_up(session, why)
+
+    def _start_ready(self) -> None:
         for session in list(self._waiting):
-            if session not in self._waiting:
-                continue
-            dead_end = self._dead_end(session)
-            if dead_end is not None:
-                self.remove(session)
-                self._give_up(session, dead_end)
-            elif not self._unfinished(session) and self._has_room(session):
-                self.remove(session)
-                self._start(session)
+            if not self._fits(None):
+                return
+            if self._waiting.get(session, True) or not self._has_room(session):
+                continue  # it waits for others too, or has left meanwhile
+            self.remove(session)
+            self.began(session)
+            self._start(session)
 
-    def _is_limited(self, session: Session) -> bool:
-        return session.policy.group in self._limits or None in self._limits
-
-    def _dead_end(self, session: Session) -> str | None:
-        """Why a session will never start: one that it waits for has not succeeded."""
-        for session_id in session.policy.after:
-            before = self._sessions.get(session_id)
-            if before is None:
-                return f"session {session_id[:8]}, which it was to follow, has not succeeded or is not known any more"
-            if before.over and not before.succeeded:
-                return f"session {session_id[:8]}, which it was to follow, did not succeed"
-        return None
-
-    def _unfinished(self, session: Session) -> bool:
-        befores = (self._sessions.get(session_id) for session_id in session.policy.after)
-        return any(before is None or not (before.over and before.succeeded) for before in befores)
+    def _has_succeeded(self, session_id: str) -> bool:
+        before = self._sessions.get(session_id)
+        return before is not None and before.over and before.succeeded
 
     def _has_room(self, session: Session) -> bool:
-        if not self._is_limited(session):
-            return True
-        others = (one for one in self._sessions.values() if one is not session)
-        running = [one for one in others if one.listed and not one.over and not one.queued]
-        group = session.policy.group
-        return self._fits(None, len(running)) and (
-            group is None or self._fits(group, sum(one.policy.group == group for one in running))
-        )
+        return self._fits(None) and (session.policy.group is None or self._fits(session.policy.group))
 
-    def _fits(self, group: str | None, running: int) -> bool:
+    def _fits(self, group: str | None) -> bool:
         limit = self._limits.get(group)
-        return limit is None or running < limit
+        return limit is None or len(self._running.get(group, ())) < limit
+
+
+def _dead_end(session_id: str, why: str) -> str:
+    return f"session {session_id[:8]}, which it was to follow, {why}"

@@ -7,6 +7,7 @@ start can tell that nobody knows how the session ended.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -22,14 +23,18 @@ def write_meta(directory: str, facts: Mapping[str, Any]) -> None:
     """Say what the session is. Never holds its environment: that may be secret.
 
     Whoever reads meanwhile sees what was said before, or this; never half of it.
+
+    Raises:
+        OSError: The disk refuses; what was said before stands.
     """
     path = f"{directory}/{META_NAME}"
-    descriptor = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        os.write(descriptor, json.dumps(facts).encode())
-    finally:
-        os.close(descriptor)
-    os.rename(f"{path}.new", path)
+        _write_whole(f"{path}.new", json.dumps(facts).encode())
+        os.rename(f"{path}.new", path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(f"{path}.new")
+        raise
 
 
 def read_meta(directory: str) -> dict[str, Any]:
@@ -94,3 +99,13 @@ def read_verdict(path: str, *, certain: Sequence[str] | None) -> int | None:
 def touch(path: str) -> None:
     """Make an empty file."""
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+
+def _write_whole(path: str, data: bytes) -> None:
+    """A disk that fills up takes a part first, and refuses the rest."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        while data:
+            data = data[os.write(descriptor, data) :]
+    finally:
+        os.close(descriptor)

@@ -12,6 +12,7 @@ STABLE_SECONDS = 60.0
 """A run of this length was none of a row of failures."""
 
 LONGEST_PAUSE_SECONDS = 60.0
+_DOUBLED_TIMES = 6  # from 1 s to beyond the longest
 
 
 class Restarts:
@@ -37,7 +38,7 @@ class Restarts:
         """Start a session again after a pause: 1 s, doubled with each failure in a row."""
         if time.monotonic() - session.launched_at >= STABLE_SECONDS:
             session.failures = 0
-        pause = min(LONGEST_PAUSE_SECONDS, 2.0**session.failures)
+        pause = min(LONGEST_PAUSE_SECONDS, 2.0 ** min(session.failures, _DOUBLED_TIMES))
         session.failures += 1
         session.restart_at = time.time() + pause
         session.restart_timer = self._loop.call_later(pause, lambda: self._now(session))
@@ -52,4 +53,5 @@ class Restarts:
     def _now(self, session: Session) -> None:
         session.restart_timer = session.restart_at = None
         session.restarts += 1
+        session.launched_at = time.monotonic()  # a start that fails is no stable run either
         self._restart(session)

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Callable
 
 from vibesbox_kernel.broker.client import Client
 from vibesbox_kernel.broker.launch import LaunchFailedError
@@ -87,14 +88,17 @@ class Server:
     def _on_gone(self, client: Client) -> None:
         logger.info("client=%d gone", client.pid)
         self._clients.discard(client)
-        for session in self._supervisor.running:
-            if session.owner is client:
-                self._disown(session)
+        # The ended ones too: whoever is gone must not keep others from a session's name or output.
+        owned = [session for session in self._supervisor.sessions.values() if session.owner is client]
+        self._do_with_each(owned, self._disown)
         self._leave_if_idle()
 
     def _disown(self, session: Session) -> None:
         """Its owner is gone: it ends, or lives on by itself until somebody adopts it."""
         session.owner, session.attended = None, False
+        if session.over:
+            self._on_event("changed", session)
+            return
         if not session.durable:
             self._supervisor.end(session, reason="shut down", grace=0)
             return
@@ -110,9 +114,19 @@ class Server:
         """SIGTERM: end everything, then go."""
         logger.info("asked to leave; %d sessions to end", len(self._supervisor.running))
         self._leaving = True
-        for session in self._supervisor.running:
-            self._supervisor.end(session, reason="shut down", grace=0)
+        self._do_with_each(
+            self._supervisor.running, lambda session: self._supervisor.end(session, reason="shut down", grace=0)
+        )
         self._leave_if_idle()
+
+    @staticmethod
+    def _do_with_each(sessions: list[Session], do: Callable[[Session], None]) -> None:
+        """The queued ones first: none of them shall start when another leaves room. One that fails stops no other."""
+        for session in sorted(sessions, key=lambda one: not one.queued):
+            try:
+                do(session)
+            except Exception:
+                logger.exception("session=%s: could not be let go", session.session_id)
 
     def _leave_if_idle(self) -> None:
         needed = any(not client.follows for client in self._clients)

@@ -86,10 +86,7 @@ class Spool:
     ) -> None:
         self.end = 0
         self.problem: str | None = None
-        self.blocks = on_full == BLOCK
         self._directory = directory
-        self._limit_bytes = limit_bytes
-        self._segment_bytes = max(1, min(segment_bytes, limit_bytes // _SEGMENTS_IN_LIMIT))
         self._retry_seconds = retry_seconds
         self._tail_bytes = tail_bytes
         self._budget = budget
@@ -102,6 +99,17 @@ class Spool:
         self._try_again_at = 0.0
         self._check_at = 0.0
         self._seen = 0
+        self.limit(limit_bytes, segment_bytes=segment_bytes, on_full=on_full)
+
+    def limit(self, limit_bytes: int, *, segment_bytes: int = SEGMENT_BYTES, on_full: str = "drop_oldest") -> None:
+        """Store that much at most from now on; what is stored already counts. See the class for the arguments."""
+        self.blocks = on_full == BLOCK
+        self._limit_bytes = limit_bytes
+        self._segment_bytes = max(1, min(segment_bytes, limit_bytes // _SEGMENTS_IN_LIMIT))
+        if self._size >= self._segment_bytes:
+            self._finish_segment()
+        if not self.blocks:
+            self._drop_beyond_limits()
 
     @property
     def stored(self) -> int:

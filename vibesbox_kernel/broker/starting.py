@@ -65,6 +65,8 @@ class Starter:
     def unmake(self, session: Session) -> None:
         """Nothing is kept of a session that could not start, or was only prepared."""
         self._budget.forget(session.spool, removed=True)
+        if self._cgroups is not None and session.policy.max_memory_bytes is not None:
+            self._cgroups.remove(session.session_id)
         shutil.rmtree(session.directory, ignore_errors=True)
 
     def launch(self, session: Session) -> None:
@@ -94,6 +96,7 @@ class Starter:
         control, session.control = session.control, -1
         try:
             limit_held(session.pid, nice=policy.nice, cpu_seconds=policy.max_cpu_seconds)
+            session.spool.limit(policy.max_output_bytes or LIMIT_BYTES, on_full=policy.on_full)
             os.write(control, session.message)
         finally:
             os.close(control)

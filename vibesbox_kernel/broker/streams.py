@@ -39,8 +39,19 @@ class Streams:
         self._on_ready = self._ready  # one object for all sessions
 
     def open(self, session: Session) -> None:
-        """Begin to drain."""
-        self._loop.watch(session.output, self._on_ready, session)
+        """Begin to drain; nothing is left of the input of a run before.
+
+        Raises:
+            OSError: The output can not be watched; all streams are closed.
+        """
+        session.unwritten, session.close_input_after, session.fed_line_start = None, False, True
+        try:
+            self._loop.watch(session.output, self._on_ready, session)
+        except OSError:
+            for descriptor in {session.output, session.input, session.control} - {-1}:
+                os.close(descriptor)
+            session.output = session.input = session.control = -1
+            raise
 
     def drain_what_is_there(self, session: Session) -> None:
         """Read what has been written so far, and no more: a background child may write for ever."""
@@ -60,6 +71,7 @@ class Streams:
         self._tell_room(session, readable=False)
         if session.reopening is not None:
             session.reopening.cancel()
+            session.reopening = None
         if session.control >= 0:
             os.close(session.control)
             session.control = -1

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from vibesbox_kernel.broker import records, system
 from vibesbox_kernel.broker.budget import Budget
 from vibesbox_kernel.broker.cgroup import Cgroups
-from vibesbox_kernel.broker.ending import Ending, Endings, OnDone
+from vibesbox_kernel.broker.ending import Endings, OnDone
 from vibesbox_kernel.broker.history import History
 from vibesbox_kernel.broker.launch import Launch, LaunchFailedError
 from vibesbox_kernel.broker.loop import Loop
@@ -37,6 +37,9 @@ KEEPER_SECONDS = 0.1
 
 EXIT_NOT_STARTED = 127
 """What a shell says of a command that it could not start."""
+
+CANCELLED = "cancelled"
+"""Why a session has ended that never had its turn."""
 
 NEWBORN_SECONDS = 0.04
 """A process younger than this may not have got to its exec yet."""
@@ -64,7 +67,7 @@ class Supervisor:
         self._trees = Trees()
         self._endings = Endings(loop, self._trees)
         self._streams = Streams(loop, on_output=on_output, on_drained=self._on_drained)
-        self._queue = Queue(self.sessions, start=self._start_queued, give_up=self._never_started)
+        self._queue = Queue(self.sessions, start=self._start_queued, give_up=self._cancel)
         self._restarts = Restarts(loop, restart=self._restart)
         budget, cgroups = Budget(os.path.dirname(directory), directory), Cgroups.find()
         self._starter = Starter(directory, run_tag=run_tag, budget=budget, cgroups=cgroups)
@@ -160,18 +163,12 @@ class Supervisor:
     def end(self, session: Session, *, reason: str, grace: float, on_done: OnDone | None = None) -> None:
         """End a session in two stages; see ``Endings.begin``. One without a process is over at once."""
         if session.queued:
-            self._queue.remove(session)
-            self._never_started(session, None, on_done)
-            return
-        if session.restart_timer is not None:
+            self._cancel(session, None, on_done)
+        elif session.over or session.restart_timer is not None:
             self._restarts.cancel(session)
-            session.returncode = session.last_returncode
-            self._over(session, reason=reason)
-        elif not session.over:
+            self._finish(session, reason, on_done)
+        else:
             self._endings.begin(session, reason=reason, grace=grace, on_done=on_done)
-            return
-        if on_done is not None:
-            on_done({})
 
     def settle(self, session: Session, code: int, *, keep: bool) -> None:
         """Take the exit status that a stopped shell has handed over, and let it go or keep it."""
@@ -260,27 +257,30 @@ class Supervisor:
 
     def _start_queued(self, session: Session) -> None:
         try:
-            if session.leader_alive:
+            if session.pid:  # it was prepared
                 self._starter.tell_to_begin(session)
             else:
                 self._launch(session)
         except (LaunchFailedError, OSError) as error:
             logger.warning("session=%s could not be started: %s", session.session_id, error)
-            self._never_started(session, str(error))
+            self._cancel(session, str(error))
             return
         session.queued = False
         self._announce("started", session)
 
     def _launch(self, session: Session) -> None:
         self._starter.launch(session)
+        try:
+            self._streams.open(session)
+        except OSError as error:
+            _take_back(session)
+            raise LaunchFailedError("system", session.command, error) from error
         self._trees.add(session)
-        self._streams.open(session)
 
     def _restart(self, session: Session) -> None:
-        session.drained = False
         try:
             self._launch(session)
-        except LaunchFailedError as error:
+        except (LaunchFailedError, OSError) as error:
             logger.warning("session=%s could not be started again: %s", session.session_id, error)
             session.problem = str(error)
             self._leader_gone(session, EXIT_NOT_STARTED)
@@ -288,19 +288,20 @@ class Supervisor:
         else:
             self._announce("started", session)
 
-    def _never_started(self, session: Session, problem: str | None, on_done: OnDone | None = None) -> None:
+    def _cancel(self, session: Session, problem: str | None, on_done: OnDone | None = None) -> None:
         """It leaves the queue without having run."""
+        self._queue.remove(session)
         session.problem, session.queued = problem, False
-        if session.leader_alive:  # prepared: its shell waits, and is not needed; how that ends says nothing
-            session.settled = True
-            self._endings.begin(session, reason="cancelled", grace=0, on_done=on_done)
+        if session.pid == 0:
+            self._finish(session, CANCELLED, on_done)
             return
-        self._over(session, reason="cancelled")
-        if on_done is not None:
-            on_done({})
+        # Prepared: its shell waits, and is not needed; how that ends says nothing.
+        session.settled = True
+        self._endings.begin(session, reason=CANCELLED, grace=0, on_done=on_done)
 
     def _announce(self, kind: str, session: Session) -> None:
         if kind == "started":
+            self._queue.began(session)
             self.upkeep.begin(session)
         self.history.begin(session)
         self._on_event(kind, session)
@@ -318,6 +319,8 @@ class Supervisor:
 
     def settle_unattended(self, session: Session) -> None:
         """Do for a stopped leader what its owner would do, as far as that left word of it."""
+        if session.settled or not session.leader_alive:
+            return
         how, others = session.unattended, self.others(session)
         if how is not None:
             # With others left the leader has to stay as their keeper, and its own end will never tell.
@@ -333,8 +336,10 @@ class Supervisor:
         self.resume(session)
 
     def _leader_gone(self, session: Session, returncode: int) -> None:
-        session.leader_alive = False
+        session.leader_alive = session.stopped = False
         self._leaderless.add(session)
+        if session.queued:
+            self._cancel(session, "its shell ended before its turn came")
         if session.settled:
             return
         if session not in self._endings and self._restarts.wants(session, returncode):
@@ -350,6 +355,9 @@ class Supervisor:
         session.returncode = returncode
         session.last_returncode = None
         session.exited_cursor = session.spool.end
+        session.order = None
+        if session.output < 0:
+            self._on_drained(session)  # not told before, if it might have been started again
         if session.listed:
             session.leftovers = self.others(session)
             self._on_event("exited", session)
@@ -388,13 +396,9 @@ class Supervisor:
     def _gone(self, session: Session) -> None:
         """Leader and tree are gone: over, unless it is to be started again."""
         self._trees.forget(session)
-        if session.last_returncode is None:
-            self._over(session)
-            return
         ending = self._endings.over(session)
-        if ending is not None and ending.reason:  # while its leftovers were waited for
-            session.returncode = session.last_returncode
-            self._over(session, ending=ending)
+        if session.last_returncode is None or (ending is not None and ending.reason):
+            self._finish(session, ending.reason if ending else "", ending.done if ending else None)
             return
         self.upkeep.pause(session)
         self._restarts.schedule(session)
@@ -402,35 +406,44 @@ class Supervisor:
         session.leftovers = []
         self._on_event("restarting", session)
 
-    def _over(self, session: Session, *, reason: str | None = None, ending: Ending | None = None) -> None:
+    def _finish(self, session: Session, reason: str, on_done: OnDone | None) -> None:
+        """Nothing of it is left or to come: it is over, once.
+
+        Args:
+            reason: Empty if it has come to its end by itself.
+            on_done: Called in any case; after the event, so that who is told also sees it so.
+        """
+        if not session.over:
+            self._put_down_the_end(session, reason)
+            self._on_event("ended", session)
+        if on_done is not None:
+            on_done({})
+        self._queue.over(session)
+
+    def _put_down_the_end(self, session: Session, reason: str) -> None:
+        session.order = None
         self._streams.close(session)
+        self._on_drained(session)
         session.over = True
         session.queued = session.stopped = False
-        session.order = None
         session.leftovers = []
+        if session.last_returncode is not None:  # it was to be started again
+            session.returncode = session.last_returncode
         # By the monotonic clock: whoever sets the other one meanwhile makes no session longer or shorter.
         session.duration = time.monotonic() - session.began_at if session.began_at else 0.0
         session.ended_at = session.started_at + session.duration
-        self._trees.forget(session)
-        self._queue.remove(session)
-        ending = ending or self._endings.over(session)
-        by_itself = "signalled" if (session.returncode or 0) < 0 else "exited"
-        session.end_reason = reason or (ending.reason if ending else "") or by_itself
+        session.end_reason = reason or ("signalled" if (session.returncode or 0) < 0 else "exited")
         self.upkeep.over(session)
         if session.listed:
             self.history.end(session)
         else:
             del self.sessions[session.session_id]
-            self.upkeep.forget(session)
             self._starter.unmake(session)
-        self._on_event("ended", session)
-        if ending is not None:
-            ending.done({})  # after the event: who is told that it is gone also sees it so
-        self._queue.turn()
 
     def _on_drained(self, session: Session) -> None:
-        if session.restart_at is not None:
-            return  # there is more to come
+        """The end of its output: told once, and not while it may be started again, as then there is more to come."""
+        if session.drained or session.order is not None:
+            return
         session.drained = True
         if session.listed:
             self._on_event("drained", session)
@@ -438,8 +451,16 @@ class Supervisor:
     def _watch_keeper(self, session: Session) -> None:
         if session.over or not session.leader_alive:
             return
+        # First, should /proc not be readable just now.
+        again = self._loop.call_later(KEEPER_SECONDS, lambda: self._watch_keeper(session))
         session.leftovers = self.others(session)
-        if session.leftovers:
-            self._loop.call_later(KEEPER_SECONDS, lambda: self._watch_keeper(session))
-        else:
+        if not session.leftovers:
+            again.cancel()
             os.kill(session.pid, signal.SIGKILL)
+
+
+def _take_back(session: Session) -> None:
+    """Kill a leader that was started just now and can not be kept; it leads a group of its own."""
+    os.killpg(session.pid, signal.SIGKILL)
+    os.waitpid(session.pid, 0)
+    session.pid, session.leader_alive = 0, False

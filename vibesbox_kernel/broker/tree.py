@@ -59,10 +59,10 @@ class Trees:
                 self._adopted[pid] = self._whose(pid)
 
     def owner(self, pid: int) -> Session | None:
-        """Whose a child of ours is; an orphan that is new is looked at now."""
+        """Whose a child of ours is; an orphan that is new is looked at now, unless it was reaped meanwhile."""
         if pid in self.leaders:
             return self.leaders[pid]
-        if pid not in self._adopted and system.ADOPTS_ORPHANS:
+        if pid not in self._adopted and system.ADOPTS_ORPHANS and system.parent(pid) == os.getpid():
             self._adopted[pid] = self._whose(pid)
         return self._adopted.get(pid)
 

@@ -63,6 +63,8 @@ class Upkeep:
     def pause(self, session: Session) -> None:
         """It has no process just now, and is to be started again."""
         self._limits.forget(session)
+        if self._cgroups is not None and session.policy.max_memory_bytes is not None:
+            self._cgroups.remove(session.session_id)  # the next run is to have one of its own
 
     def reaped(self, session: Session | None, used: struct_rusage) -> None:
         """Count what a leader or an orphan has used until its end."""
@@ -114,8 +116,6 @@ class Upkeep:
         now = time.monotonic()
         for session, before in list(self._running.items()):
             counted_anew = session.spool.suspend_if_idle(now)
-            if session.waits_for_room:
-                session.active_at = now  # it is not silent: its reader is slow
             if counted_anew or session.spool.problem != before:
                 self._running[session] = session.spool.problem
                 self._on_changed(session)
