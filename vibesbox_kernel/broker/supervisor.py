@@ -52,7 +52,7 @@ class Supervisor:
 
     Args:
         directory: Where each session gets a directory of its own.
-        run_tag: What the tags of all sessions of this run begin with; see ``system.new_run_tag``.
+        run_tag: What the tags of all sessions of this run begin with; see ``run.new_run``.
         on_event: Called with ``queued``, ``started``, ``stopped``, ``exited``, ``drained``, ``restarting``,
             ``changed`` and ``ended``.
         on_output: Called when a session has put out something; cheap, and often.
