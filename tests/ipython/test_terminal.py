@@ -29,7 +29,13 @@ class Terminal:
         arguments = ["-m", "IPython", "--simple-prompt", "--no-banner", "--no-confirm-exit", "--colors=nocolor"]
         environment = {**os.environ, "TERM": "xterm"}
         self.child = pexpect.spawn(
-            sys.executable, arguments, encoding="utf-8", timeout=SECONDS, dimensions=(40, COLUMNS), env=environment
+            sys.executable,
+            arguments,
+            encoding="utf-8",
+            timeout=SECONDS,
+            dimensions=(40, COLUMNS),
+            env=environment,
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # nohup's would be inherited
         )
         self.child.setecho(False)
         self.child.expect(r"In \[1\]: ", timeout=START_SECONDS)

@@ -69,6 +69,8 @@ def test_every_error_is_public():
     from vibesbox_kernel import errors
 
     made = {
-        name for name, value in vars(errors).items() if isinstance(value, type) and value.__module__ == errors.__name__
+        name
+        for name, value in vars(errors).items()
+        if isinstance(value, type) and value.__module__ == errors.__name__ and not name.startswith("_")
     }
     assert made <= set(vibesbox_kernel.__all__)

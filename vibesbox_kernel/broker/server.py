@@ -104,9 +104,8 @@ class Server:
             return
         if session.stopped:
             self._supervisor.settle_unattended(session)
-        with contextlib.suppress(
-            OSError
-        ):  # a full disk: whoever looks there takes it for owned, and is told when it asks
+        # On a full disk whoever looks there takes it for owned still, and is told when it asks.
+        with contextlib.suppress(OSError):
             self._supervisor.history.note(session)
         self._on_event("changed", session)
 
