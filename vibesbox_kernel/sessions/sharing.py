@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from vibesbox_kernel.errors import AmbiguousReferenceError, BrokerError, SessionNotFoundError
+from vibesbox_kernel.errors import AmbiguousReferenceError, BrokerError, SessionEndedError, SessionNotFoundError
 from vibesbox_kernel.models import SessionInfo
 from vibesbox_kernel.sessions import validation
 from vibesbox_kernel.sessions.base import ManagerPart
@@ -79,8 +79,12 @@ class SharingSessions(ManagerPart):
             SessionNotFoundError: No program of this user has such a session.
         """
         entry = await self._attach(ref)
-        if not entry.over:
-            await self._ask(entry, "adopt")
+        try:
+            if not entry.over:
+                await self._ask(entry, "adopt")
+        except (BrokerError, SessionEndedError):
+            if not entry.over:  # it has ended just now, and nothing else kept its broker
+                raise
         return entry.info()
 
     @on_engine
