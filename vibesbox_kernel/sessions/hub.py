@@ -203,6 +203,8 @@ class Hub:
     async def disconnect(self) -> None:
         """End the lease: the broker ends what still runs, and leaves. Returns when it has left."""
         await self.links.close(stays=self._outlived_by)
+        for instance in {entry.instance for entry in self.mirror.running()}:
+            self._on_lost(instance, True)  # nothing is said to run of which nothing can be heard any more
 
     def drop_lease(self) -> None:
         """Close the links at once; who reaps the guardian is whoever reaps us."""
