@@ -38,7 +38,12 @@ class Run:
 
     def has_tag(self, tag: int) -> bool:
         """Whether a process with this tag is of this run."""
-        return tag >> _SEQUENCE_BITS == self.tag >> _SEQUENCE_BITS
+        return run_of(tag) == run_of(self.tag)
+
+
+def run_of(tag: int) -> int:
+    """What the tags of all sessions of one run have in common."""
+    return tag >> _SEQUENCE_BITS
 
 
 def new_run(run_directory: str) -> Run:

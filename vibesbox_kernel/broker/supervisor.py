@@ -162,8 +162,8 @@ class Supervisor:
 
     def end(self, session: Session, *, reason: str, grace: float, on_done: OnDone | None = None) -> None:
         """End a session in two stages; see ``Endings.begin``. One without a process is over at once."""
-        if session.queued:
-            self._cancel(session, None, on_done)
+        if session.queued or (session.listed and not session.began_at):  # waiting, or being cancelled already
+            self._cancel(session, session.problem, on_done)
         elif session.over or session.restart_timer is not None:
             self._restarts.cancel(session)
             self._finish(session, reason, on_done)

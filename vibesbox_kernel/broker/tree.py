@@ -12,6 +12,7 @@ import signal
 from collections.abc import Callable, Iterable
 
 from vibesbox_kernel.broker import system
+from vibesbox_kernel.broker.run import run_of
 from vibesbox_kernel.broker.session import Session
 from vibesbox_kernel.broker.wire import SESSION_MARKER
 
@@ -30,6 +31,7 @@ class Trees:
         self._by_leader: dict[int, Session] = {}
         self._adopted: dict[int, Session | None] = {}
         self._born: dict[int, int | None] = {}
+        self._inner: dict[int, Session] = {}  # by the run of a broker that a session has started for itself
 
     def add(self, session: Session) -> None:
         """Know a session whose leader was just started."""
@@ -47,6 +49,7 @@ class Trees:
         """Forget a session of which nothing is left."""
         self._by_tag.pop(session.tag, None)
         self._by_leader.pop(session.pid, None)
+        self._inner = {run: outer for run, outer in self._inner.items() if outer is not session}
 
     def adopt(self) -> None:
         """Find out whose the orphans are that became our children since the last call."""
@@ -115,7 +118,8 @@ class Trees:
         return system.descendants([session.pid]) if session.leader_alive else []
 
     def _whose(self, pid: int) -> Session | None:
-        session = self._by_tag.get(system.tag_of(pid))
+        tag = system.tag_of(pid)
+        session = self._by_tag.get(tag) or self._inner.get(run_of(tag))
         if session is not None:
             return session
         marker = system.marker_of(pid, SESSION_MARKER)
@@ -133,7 +137,14 @@ class Trees:
 
     def _belongs_to(self, session: Session) -> Callable[[int], bool]:
         def belongs(pid: int) -> bool:
-            return system.tag_of(pid) == session.tag or self._descends(pid, session)
+            tag = system.tag_of(pid)
+            if tag == session.tag:
+                return True
+            descends = self._descends(pid, session)
+            if descends and tag:
+                # Of a broker within the session: what that leaves behind, when it is killed, comes to us with this tag.
+                self._inner[run_of(tag)] = session
+            return descends
 
         return belongs
 
