@@ -74,7 +74,7 @@ def command_of(record: SessionRecord) -> str:
 
 
 def _sessions_of(state: Path, instance: str) -> Iterator[Found]:
-    alive = _is_alive(state)
+    alive = is_alive(state)
     places = _places(state) if alive else None
     for entry in _entries(state):
         if entry.is_dir(follow_symlinks=False):
@@ -141,15 +141,15 @@ def _last_written(directory: Path) -> float:
     return max((entry.stat().st_mtime for entry in _entries(directory)), default=0.0)
 
 
-def _is_alive(state: Path) -> bool:
+def is_alive(state: Path) -> bool:
     """Whether a broker or its guardian lives (or is being swept up): they hold a lock on their log."""
     try:
         with (state / LOG_NAME).open("rb") as log:
             fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
+    except FileNotFoundError:
         return False
+    except OSError:
+        return True  # locked; or it can not be told, and then nobody may take it for dead
     return False
 
 

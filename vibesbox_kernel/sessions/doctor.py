@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import secrets
 import sys
@@ -21,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from vibesbox_kernel.broker import wire
 from vibesbox_kernel.errors import BrokerError, VibesboxError
+from vibesbox_kernel.sessions.catalogue import is_alive
 from vibesbox_kernel.sessions.places import Places, make_places, state_root
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def _not_run(found: str) -> Finding:
 def _leftovers(root: Path) -> list[Finding]:
     """Runs of which kernel, broker and guardian were killed together: nobody was left to clean up."""
     promise = "Nothing is left of programs that died"
-    dead = [one for one in root.glob(f"*/{wire.RUN_NAME}") if not _is_locked(one.with_name(wire.LOG_NAME))]
+    dead = [one for one in root.glob(f"*/{wire.RUN_NAME}") if not is_alive(one.parent)]
     if not dead:
         return [Finding(id="leftovers", promise=promise, ok=Standing.YES, found="no run was cut off")]
     return [
@@ -182,17 +182,6 @@ def _leftovers(root: Path) -> list[Finding]:
             advice="Restart the kernel, or start a session in any new program: its broker sweeps them up.",
         )
     ]
-
-
-def _is_locked(path: Path) -> bool:
-    try:
-        with path.open("rb") as log:
-            fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True
-    return False
 
 
 async def _health(manager: SessionManager) -> list[Finding]:

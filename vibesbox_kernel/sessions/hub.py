@@ -396,10 +396,14 @@ class Hub:
     def _forget(self, entries: list[Entry]) -> None:
         """Those that are not remembered any more; what never was ours stays for whom it belongs to."""
         for entry in entries:
-            self._commands.pop(entry.session_id, None)
-            self._attached.discard(entry.session_id)
+            self._unlearn(entry)
             if entry.ours:
                 shutil.rmtree(Path(entry.record["directory"]), ignore_errors=True)
+
+    def _unlearn(self, entry: Entry) -> None:
+        """What is still said of it concerns us no more."""
+        self._commands.pop(entry.session_id, None)
+        self._attached.discard(entry.session_id)
 
     def _publish(self, kind: EventKind, entry: Entry, at: float) -> None:
         if not self._subscriptions:
@@ -431,8 +435,7 @@ class Hub:
     def _let_go(self, entry: Entry) -> None:
         """It goes on, and nothing more is heard of it: it is found again where it is, on disk."""
         self._left_some |= entry.instance == self.instance
-        self._commands.pop(entry.session_id, None)
-        self._attached.discard(entry.session_id)
+        self._unlearn(entry)
         self.mirror.let_go(entry)
 
     def _lose(self, entry: Entry, now: float) -> None:
@@ -440,7 +443,8 @@ class Hub:
         lost["ended_at"], lost["duration"] = now, max(0.0, now - lost["started_at"])
         lost["leftovers"], lost["stopped"] = [], False
         lost["queued"], lost["client"] = False, None
-        self.learn(entry.instance, lost)
+        self.mirror.put(lost, entry.command, entry.instance)
+        entry.wake()
         self._on_over(entry, now)
 
     async def _recover(self) -> None:
