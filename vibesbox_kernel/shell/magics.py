@@ -1,6 +1,6 @@
 """The table of magics, and the parser that every front door shares.
 
-Adding a magic is adding one entry to ``MAGICS`` and what it takes to ``magic_args`` and ``magic_options``.
+Adding a magic is adding one entry to ``MAGICS``, and what it takes to ``magic_args`` and ``magic_options``.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 from vibesbox_kernel.errors import MagicError
 from vibesbox_kernel.shell import magic_options as options
+from vibesbox_kernel.shell import session_options
 from vibesbox_kernel.shell.magic_args import InfoArgs, MagicArgs, PsArgs, RenameArgs, VibesboxArgs
 from vibesbox_kernel.shell.magic_parser import HELP_OPTIONS, MagicParser, nearest
 from vibesbox_kernel.shell.words import iterate_words
@@ -190,8 +191,8 @@ _TABLE = (
     Magic(
         "session",
         "run this cell as a session of its own kind",
-        options.add_session,
-        options.build_session,
+        session_options.add_session,
+        session_options.build_session,
         cell=True,
         options_end=True,
     ),
