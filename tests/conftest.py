@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
@@ -47,6 +48,10 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in [*_FOREIGN, *(name for name in os.environ if name.startswith("VIBESBOX_"))]:
         if name not in ("VIBESBOX_REQUIRE_BROWSER", "VIBESBOX_CHROMIUM"):
             monkeypatch.delenv(name, raising=False)
+    # Kernels, notebooks and servers run the code of this checkout, whatever is installed.
+    monkeypatch.setenv("PYTHONPATH", str(config.rootpath))
+    # A shell that started us in the background has SIGINT ignored, and every child would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     _use_directories(monkeypatch, base / "all")
     mark = Mark("VIBESBOX_TEST_RUN")
     if _HAS_PROC:
