@@ -13,7 +13,7 @@ from vibesbox_kernel.models import EndReason, ExitStatus
 
 
 def outcome(**facts: Any) -> Any:
-    usual = {"exit_status": None, "end_reason": None, "interrupted": False, "syntax_error": False, "not_started": None}
+    usual = {"exit_status": None, "end_reason": None, "interrupted": False, "syntax_error": None, "not_started": None}
     return cast("Any", SimpleNamespace(**(usual | facts)))
 
 
@@ -40,9 +40,13 @@ def test_success_is_no_failure(facts: dict[str, Any]) -> None:
         ({"exit_status": CODE_130, "end_reason": EndReason.EXITED}, "ExitStatus", "exit status 130 (SIGINT)"),
         ({"exit_status": SIGSEGV, "end_reason": EndReason.SIGNALLED}, "Signalled", "ended by SIGSEGV"),
         (
-            {"exit_status": ExitStatus(code=2), "end_reason": EndReason.EXITED, "syntax_error": True},
+            {
+                "exit_status": ExitStatus(code=2),
+                "end_reason": EndReason.EXITED,
+                "syntax_error": "In[1]: line 1, column 2: no\nx )\n ^",
+            },
             "SyntaxError",
-            "bash can not read this cell, so nothing of it was run",
+            "In[1]: line 1, column 2: no; nothing of this cell was run",
         ),
         ({"exit_status": CODE_130, "interrupted": True}, "Interrupted", "interrupted (exit 130)"),
         ({"exit_status": SIGKILL, "end_reason": EndReason.KILLED}, "Killed", "the session was killed (SIGKILL)"),

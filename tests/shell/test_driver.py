@@ -9,34 +9,6 @@ from pathlib import Path
 import pytest
 
 from tests.shell.bench import Bench, session_members
-from vibesbox_kernel.shell.dump import Way
-
-
-@pytest.mark.parametrize(
-    ("script", "message"),
-    [
-        ('echo "abc', "In[1]: line 1: unexpected EOF while looking for matching `\"'\n"),
-        ("echo 1\necho 2\necho 'abc\n", "In[1]: line 3: unexpected EOF while looking for matching `''\n"),
-        ("foo )", "In[1]: line 1: syntax error near unexpected token `)'\nIn[1]: line 1: `foo )'\n"),
-        ("echo 1\nif true; then", "In[1]: line 3: syntax error: unexpected end of file\n"),
-        ("; echo", "In[1]: line 1: syntax error near unexpected token `;'\nIn[1]: line 1: `; echo'\n"),
-        ("echo !(a)", "In[1]: line 1: syntax error near unexpected token `('\nIn[1]: line 1: `echo !(a)'\n"),
-    ],
-)
-def test_a_cell_with_a_syntax_error_runs_nothing(bench: Bench, script: str, message: str) -> None:
-    """Ours: the message names the cell and its line, and the state is as before."""
-    bench.run("x=1")
-    before = bench.state
-    ran = bench.run(f"touch ran; x=2\n{script}")
-    one_further = message.replace("line 3", "line 4").replace("line 1", "line 2").replace("In[1]", "In[2]")
-    assert (ran.text, ran.returncode, ran.way) == (one_further, 2, Way.SYNTAX)
-    assert not Path.home().joinpath("ran").exists()
-    assert bench.state is before
-
-
-def test_the_message_of_a_syntax_error_on_the_first_line_shows_only_the_users_text(bench: Bench) -> None:
-    ran = bench.run("foo )")
-    assert ran.text == "In[1]: line 1: syntax error near unexpected token `)'\nIn[1]: line 1: `foo )'\n"
 
 
 @pytest.mark.parametrize(

@@ -137,8 +137,9 @@ async def test_a_syntax_error_runs_nothing(notebook, runner):
     await notebook.run("x=1")
     before = runner.generation
     outcome = await notebook.run("x=2\ntouch ran\necho 'abc")
-    assert notebook.shown.written == "In[2]: line 3: unexpected EOF while looking for matching `''\n"
-    assert (outcome.exit_status, outcome.syntax_error, outcome.committed) == (ExitStatus(code=2), True, False)
+    message = "In[2]: line 3, column 6: unexpected EOF while looking for matching `''\necho 'abc\n     ^"
+    assert notebook.shown.written == f"{message}\n"
+    assert (outcome.exit_status, outcome.syntax_error, outcome.committed) == (ExitStatus(code=2), message, False)
     assert runner.generation is before
     assert not Path.home().joinpath("ran").exists()
 

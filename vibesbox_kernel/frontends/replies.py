@@ -52,8 +52,8 @@ class Failure:
 def failure_of_outcome(outcome: CellOutcome) -> Failure | None:
     """Why a cell that ran is a failure, or None when it is none."""
     status = outcome.exit_status
-    if outcome.syntax_error:
-        return Failure("SyntaxError", "bash can not read this cell, so nothing of it was run")
+    if outcome.syntax_error is not None:
+        return Failure("SyntaxError", _why_unreadable(outcome.syntax_error))
     if outcome.not_started is not None:
         words = "interrupted before it was started" if outcome.interrupted else f"not started: {outcome.not_started}"
         return Failure("Interrupted" if outcome.interrupted else "NotStarted", words)
@@ -90,6 +90,12 @@ def facts_of(outcome: CellOutcome) -> dict[str, Any]:
         "cpu": outcome.cpu,
         "peak_rss": outcome.peak_rss,
     }
+
+
+def _why_unreadable(message: str) -> str:
+    """The place and the reason; the line itself, with its caret, stands in the cell's output."""
+    first = message.partition("\n")[0] or "bash can not read this cell"
+    return f"{first}; nothing of this cell was run"
 
 
 def _with_status(words: str, status: ExitStatus | None) -> str:

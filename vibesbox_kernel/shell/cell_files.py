@@ -34,9 +34,18 @@ from vibesbox_kernel.shell.syntax import Check
 
 _FILES = frozenset(
     {"begin.sh", "disabled", "exit-trap", "functions", "go", "locals", "ready", "restore.log", "restore.sh", "state"}
-    | {"syntax.log"}
+    | {"syntax.log", "unread"}
 )
-_TEXTS = ("at-exit.sh", "common.sh", "finish.sh", "leave.sh", "opening.sh", "prepare.sh", "startup.sh")
+_TEXTS = (
+    "at-exit.sh",
+    "common.sh",
+    "finish.sh",
+    "leave.sh",
+    "opening.sh",
+    "prepare.sh",
+    "startup.sh",
+    "syntax-error.sh",
+)
 
 
 class Driver:

@@ -14,6 +14,7 @@ from enum import StrEnum
 from vibesbox_kernel.errors import ShellStateError
 
 TRAPS = "traps"
+SYNTAX_ERROR = "syntax"
 _END = "end"
 
 
@@ -51,6 +52,10 @@ class Dump:
     sections: Mapping[str, bytes]
     code: int
     way: Way
+
+    def text(self, section: str) -> str:
+        """A section as text without its last newline; empty if there is none."""
+        return self.sections.get(section, b"").decode("utf-8", "replace").rstrip("\n")
 
 
 def new_mark() -> str:

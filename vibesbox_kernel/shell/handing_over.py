@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from vibesbox_kernel.errors import BrokerError, SessionEndedError, SessionTimeoutError, ShellStateError
 from vibesbox_kernel.models import EndReason, ExitStatus
-from vibesbox_kernel.shell.dump import Dump, Way
+from vibesbox_kernel.shell.dump import SYNTAX_ERROR, Dump, Way
 from vibesbox_kernel.shell.spare import WaitingBash
 
 if TYPE_CHECKING:
@@ -32,14 +32,14 @@ class CellEnd:
         dump: What it has handed over; None when nothing, or nothing to be trusted.
         others: Processes that it has left running.
         end_reason: None while they run.
-        syntax_error: Nothing of the cell was run.
+        syntax_error: Why bash could not read the cell, of which nothing was run; None if it could.
     """
 
     exit_status: ExitStatus | None
     dump: Dump | None
     others: int
     end_reason: EndReason | None
-    syntax_error: bool = False
+    syntax_error: str | None = None
 
 
 async def wait_for_end(manager: SessionManager, waiting: WaitingBash, *, interrupted: Callable[[], bool]) -> CellEnd:
@@ -73,7 +73,7 @@ async def wait_for_end(manager: SessionManager, waiting: WaitingBash, *, interru
         logger.info("session=%s ended while it handed over: %s", session_id, error)
         return await _without_handover(manager, session_id, None, 0, dump)
     if dump.way is Way.SYNTAX:
-        return CellEnd(ExitStatus(code=code), None, 0, EndReason.EXITED, syntax_error=True)
+        return CellEnd(ExitStatus(code=code), None, 0, EndReason.EXITED, syntax_error=dump.text(SYNTAX_ERROR))
     reason = None if handover.others else EndReason.EXITED
     return CellEnd(ExitStatus(code=code), dump, handover.others, reason)
 

@@ -60,7 +60,7 @@ class CellOutcome:
         notices: What the user should be told, one line each.
         leftovers: Processes that it has left running.
         duration: Seconds from its begin to its shell's end.
-        syntax_error: Bash could not read it, so nothing of it was run.
+        syntax_error: Why bash could not read it, so nothing of it was run; None if it could.
         not_started: Why it has left its queue without having started; None if it has started.
         queued: A background cell that waits for its turn.
         cpu: CPU seconds: of its shell and of whatever that has waited for, as it stood when the shell handed over; of
@@ -78,7 +78,7 @@ class CellOutcome:
     notices: tuple[str, ...] = ()
     leftovers: int = 0
     duration: float = 0.0
-    syntax_error: bool = False
+    syntax_error: str | None = None
     not_started: str | None = None
     queued: bool = False
     cpu: float | None = None
@@ -315,7 +315,7 @@ class CellRunner:
 
     def _commit(self, running: Running, end: CellEnd) -> tuple[bool, tuple[str, ...]]:
         """Make a foreground cell's state the newest, or say why not."""
-        if end.syntax_error or running.script.replaces_shell:
+        if end.syntax_error is not None or running.script.replaces_shell:
             return False, ()
         try:
             state = running.state_after(end)

@@ -11,6 +11,7 @@ from vibesbox_kernel.shell.cell import Cell
 from vibesbox_kernel.shell.quoting import quote
 from vibesbox_kernel.shell.state import ShellState
 from vibesbox_kernel.shell.syntax import Check, check_for
+from vibesbox_kernel.shell.unseen import without_unseen
 
 
 @dataclass(frozen=True)
@@ -54,10 +55,12 @@ def make_script(cell: Cell, state: ShellState, status: int) -> Script:
         directory = find_directory(Path(directory, Path(cell.options.cwd).expanduser()))
     elif directory != state.cwd:
         notices = (f"the directory {state.cwd} is gone; this cell began in {directory}",)
-    text, check = cell.script, check_for(cell.script)
+    text, unseen = without_unseen(cell.script, first_line=cell.script_line)
+    notices += unseen
+    check = check_for(text)
     other_shell = cell.options.shell is not None and not _is_bash(cell.options.shell)
     if other_shell:
-        text, check = _in_shell(cell.options.shell or "", cell.script), Check.NONE
+        text, check = _in_shell(cell.options.shell or "", text), Check.NONE
     return Script(
         text=text,
         check=check,

@@ -14,7 +14,8 @@ _RESERVED = r"case|coproc|do|done|elif|else|esac|fi|for|function|if|select|then|
 _PLAIN = re.compile(r"[\w\s./=:,@%+-]*")
 _PLAIN_BUT_RESERVED = re.compile(rf"\b(?:{_RESERVED})\b")
 _EXTGLOB = re.compile(r"\bextglob\b|(?m:^\s*(?:\.|source)\s)")
-_ALIAS = re.compile(rf"\balias\s[^\n]*=[^\n]*(?:[(){{}};&|]|\b(?:{_RESERVED})\b)")
+# By line: its first `alias`, the first `=` behind it. What is atomic is not tried again, or a long line takes for ever.
+_ALIAS = re.compile(rf"(?m)^(?>.*?\balias[ \t])(?>.*?=).*?(?:[(){{}};&|]|\b(?:{_RESERVED})\b)")
 
 
 class Check(StrEnum):

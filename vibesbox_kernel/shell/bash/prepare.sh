@@ -32,10 +32,11 @@
         builtin trap '\builtin set -n' DEBUG
         builtin . -- "$__vb_label"
     ) 2>|syntax.log; then
-        builtin read -r -d '' __vb_message <syntax.log || builtin :
-        builtin read -r -d '' __vb_opening <"$__vb_driver/opening.sh" || builtin :
-        builtin printf '%s\n' "${__vb_message//"$__vb_opening"/}" >&2
-        builtin printf '\n%s end\n2 syntax\n' "$__vb_mark" >|state
+        builtin . "$__vb_driver/syntax-error.sh" 2>/dev/null
+        [[ $__vb_message ]] || builtin read -r -d '' __vb_message <syntax.log || builtin :
+        builtin printf '%s\n' "$__vb_message" >&2
+        builtin printf '\n%s syntax\n%s\n' "$__vb_mark" "$__vb_message" >>state
+        builtin printf '\n%s end\n2 syntax\n' "$__vb_mark" >>state
         builtin kill -STOP $$
         builtin exit 2
     fi

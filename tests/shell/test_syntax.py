@@ -1,0 +1,35 @@
+"""How strictly a cell is looked at before it is run, decided from its text alone."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from vibesbox_kernel.shell.syntax import Check, check_for
+
+
+@pytest.mark.parametrize(
+    ("script", "check"),
+    [
+        ("echo a b /c", Check.NONE),
+        ("echo 'a'", Check.STRICT),
+        ("if true", Check.STRICT),
+        ("shopt -s extglob\necho !(a)", Check.EXTGLOB),
+        (". ./lib\necho !(a)", Check.EXTGLOB),
+        ("alias begin='{'\nbegin echo; }", Check.NONE),
+        ("x; alias a=b c=if\na", Check.NONE),
+        ("alias a=b\necho 'x'", Check.STRICT),
+        ("alias 'x'\ny='{'", Check.STRICT),
+    ],
+)
+def test_a_cell_is_looked_at_as_strictly_as_never_refuses_what_bash_would_run(script: str, check: Check) -> None:
+    assert check_for(script) is check
+
+
+@pytest.mark.parametrize("piece", ["alias a=b ", "alias ", "= ", "if x; ", "' ", "extglob", ". "])
+def test_the_decision_takes_no_longer_on_one_long_line_than_on_many(piece: str) -> None:
+    """Ours: it is made on the thread that serves every session."""
+    began = time.process_time()
+    check_for("'" + piece * (1_000_000 // len(piece)))
+    assert time.process_time() - began < 5
