@@ -59,6 +59,18 @@ class EventKind(StrEnum):
     LOST = "lost"
 
 
+class InputKind(StrEnum):
+    """What a session waits for that waits for input.
+
+    A line; a line that is not to be seen (the terminal's echo is off); or single keys, as full-screen programs
+    and line editors take them.
+    """
+
+    LINE = "line"
+    PASSWORD = "password"
+    KEYS = "keys"
+
+
 class IoMode(StrEnum):
     """What a session's standard streams are connected to."""
 
@@ -193,6 +205,8 @@ class SessionInfo(_Frozen):
         instance: Which broker it belongs to: the id of its kernel or program.
         owner: Whose it is, in words; who started it, once nobody owns it.
         owned: Whether a living program owns it, ours or another, while it is not over.
+        waiting_for_input: Whether it is blocked reading its terminal or its standard input.
+        input_kind: For what it waits then.
         restarts: How often it was started again after a failure.
         restart_at: When it is started again, while it waits for that.
         problem: What its output or its start met, in words: a full disk, a dead end in its queue.
@@ -218,6 +232,7 @@ class SessionInfo(_Frozen):
     io: IoMode = IoMode.PIPE
     policy: SessionPolicy = SessionPolicy()
     waiting_for_input: bool = False
+    input_kind: InputKind | None = None
     restarts: int = 0
     restart_at: AwareDatetime | None = None
     problem: str | None = None

@@ -54,6 +54,7 @@ class Operations:
             "settle": self._settle,
             "resume": self._resume,
             "feed": self._feed,
+            "attend": self._attend,
             "signal": self._signal,
             "interrupt": self._interrupt,
             "resize": self._resize,
@@ -168,6 +169,10 @@ class Operations:
                 client.refuse(request, "ended", "has stopped reading its input")
 
         self._supervisor.feed(session, data, eof=eof, on_room=on_room)
+
+    def _attend(self, client: Client, request: Message) -> Result:
+        self._supervisor.attend(self._running(client, request), attended=read.flag(request, "attended"))
+        return {}
 
     def _signal(self, client: Client, request: Message) -> Result:
         session = self._running(client, request)

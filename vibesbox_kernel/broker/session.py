@@ -71,6 +71,8 @@ class Session:
         waits_for_room: Its spool takes nothing just now, so its output is not read.
         room_timer: The next look at whether its spool takes something again.
         active_at: When it last put out or was given something, by the monotonic clock.
+        at_line_start: The output so far ends with a newline, or there is none.
+        waits_for: What kind of input it waits for, if it does; see ``stdin_evidence``.
         room_wanted: Who waits until the session has read some of its input.
         keeper: The leader has handed over and stays only for what it left behind.
     """
@@ -127,6 +129,8 @@ class Session:
     waits_for_room: bool = False
     room_timer: Timer | None = None
     active_at: float = field(default_factory=time.monotonic)
+    at_line_start: bool = True
+    waits_for: str | None = None
     room_wanted: tuple[Callable[[bool], None], ...] = ()
 
     @property
@@ -164,6 +168,7 @@ class Session:
             dropped_bytes=self.spool.dropped,
             drained=self.drained,
             stopped=self.stopped,
+            waits_for=self.waits_for,
             over=self.over,
             end_reason=self.end_reason,
             ended_at=self.ended_at,

@@ -24,6 +24,7 @@ ROOM_SECONDS = 0.25
 
 _PTY_BYTES = 1 << 17  # more than a terminal can hold: what is beyond was written later
 _FULL_READ_BYTES = 2048  # a terminal gives at most 4 KiB at a time
+_NEWLINE = 10
 _END_OF_FILE = b"\x04"  # what a terminal in canonical mode takes for end of file
 
 
@@ -135,6 +136,7 @@ class Streams:
                 self._finish(session)
                 break
             session.spool.write(data)
+            session.at_line_start = data[-1] == _NEWLINE
             got += len(data)
             if len(data) < _FULL_READ_BYTES and not until_empty:
                 break  # most likely empty now; if not, the loop comes back

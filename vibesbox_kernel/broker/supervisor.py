@@ -22,6 +22,7 @@ from vibesbox_kernel.broker.queue import Queue
 from vibesbox_kernel.broker.restarts import Restarts
 from vibesbox_kernel.broker.session import Session, Unattended
 from vibesbox_kernel.broker.starting import Starter
+from vibesbox_kernel.broker.stdin_watch import StdinWatch
 from vibesbox_kernel.broker.streams import Streams
 from vibesbox_kernel.broker.tree import Trees
 from vibesbox_kernel.broker.upkeep import Upkeep
@@ -54,7 +55,7 @@ class Supervisor:
         directory: Where each session gets a directory of its own.
         run_tag: What the tags of all sessions of this run begin with; see ``run.new_run``.
         on_event: Called with ``queued``, ``started``, ``stopped``, ``exited``, ``drained``, ``restarting``,
-            ``changed`` and ``ended``.
+            ``waiting`` (for input), ``changed`` and ``ended``.
         on_output: Called when a session has put out something; cheap, and often.
     """
 
@@ -66,7 +67,9 @@ class Supervisor:
         self._on_event = on_event
         self._trees = Trees()
         self._endings = Endings(loop, self._trees)
-        self._streams = Streams(loop, on_output=on_output, on_drained=self._on_drained)
+        self._on_output = on_output
+        self._streams = Streams(loop, on_output=self._put_out, on_drained=self._on_drained)
+        self._stdin = StdinWatch(loop, self._trees, on_changed=self._waits_or_not)
         self._queue = Queue(self.sessions, start=self._start_queued, give_up=self._cancel)
         self._restarts = Restarts(loop, restart=self._restart)
         budget, cgroups = Budget(os.path.dirname(directory), directory), Cgroups.find()
@@ -214,7 +217,12 @@ class Supervisor:
 
     def feed(self, session: Session, data: bytes, *, eof: bool, on_room: Callable[[bool], None]) -> None:
         """Input for a session; see ``Streams.feed``."""
+        self._stdin.given(session)
         self._streams.feed(session, data, eof=eof, on_room=on_room)
+
+    def attend(self, session: Session, *, attended: bool) -> None:
+        """Somebody is ready to answer when a session waits for input, or is no more; see ``StdinWatch.attend``."""
+        self._stdin.attend(session, attended=attended)
 
     def discard_output(self, session: Session, up_to: int) -> None:
         """Free the stored output below a cursor, and let a session go on that waits for room."""
@@ -303,15 +311,25 @@ class Supervisor:
         if kind == "started":
             self._queue.began(session)
             self.upkeep.begin(session)
+            self._stdin.begin(session)
         self.history.begin(session)
         self._on_event(kind, session)
+
+    # Its streams
+
+    def _put_out(self, session: Session) -> None:
+        self._stdin.stirred(session)
+        self._on_output(session)
+
+    def _waits_or_not(self, session: Session) -> None:
+        self._on_event("changed" if session.waits_for is None else "waiting", session)
 
     # Ending
 
     def _leader_stopped(self, pid: int) -> None:
         session = self._trees.leaders.get(pid)
         if session is not None and session.listed and not session.settled:
-            session.stopped = True
+            session.stopped, session.waits_for = True, None
             session.leftovers = self.others(session)
             self._on_event("stopped", session)
             if not session.attended:
@@ -352,6 +370,7 @@ class Supervisor:
 
     def _exited(self, session: Session, returncode: int) -> None:
         self._streams.drain_what_is_there(session)
+        self._stdin.forget(session)
         session.returncode = returncode
         session.last_returncode = None
         session.exited_cursor = session.spool.end
@@ -426,6 +445,7 @@ class Supervisor:
         self._on_drained(session)
         session.over = True
         session.queued = session.stopped = False
+        self._stdin.forget(session)
         session.leftovers = []
         if session.last_returncode is not None:  # it was to be started again
             session.returncode = session.last_returncode

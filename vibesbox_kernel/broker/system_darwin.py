@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 
+from vibesbox_kernel.broker.blocked import Blocked, Source, source_of
 from vibesbox_kernel.broker.system_libproc import RUNNING_STATES, STOPPED, ZOMBIE, Kernel, ProcessInfo
 
 __all__ = [
@@ -23,10 +24,12 @@ __all__ = [
     "age",
     "all_pids",
     "become_subreaper",
+    "blocked",
     "children",
     "descendants",
     "describe",
     "inherited_limits",
+    "input_source",
     "is_alive",
     "is_leaving",
     "is_left",
@@ -45,6 +48,7 @@ __all__ = [
     "signal_pinned",
     "start_time",
     "tag_of",
+    "terminal_modes",
     "usage",
 ]
 
@@ -64,6 +68,7 @@ WEAKNESSES: tuple[str, ...] = (
     "is given to another within the microseconds between, that one gets the signal.",
     "If kernel, broker and guardian are killed at once, the next start does not find what they left running.",
     "A limit of CPU seconds can be given to a command, but not to a cell whose shell was started ahead of it.",
+    "Of the programs that wait for input only those that ask for a password, with the echo off, are noticed.",
     "The end of a process whose parent has died is seen at the next look, and its exit status is never known.",
 )
 """What this system can not give, in words for users."""
@@ -76,6 +81,22 @@ _strangers: dict[int, int] = {}  # launchd's children that are nobody's here, an
 
 def become_subreaper() -> None:
     """Do nothing: orphans are launchd's."""
+
+
+def blocked(pid: int) -> Blocked | None:
+    """What a process waits for, which is hidden here; None when it is gone."""
+    info = kernel.info(pid)
+    return None if info is None else Blocked(info.group, asleep=True, hidden=True)
+
+
+def input_source(descriptor: int, *, is_terminal: bool) -> Source:
+    """What a session's processes read from, by our end of it."""
+    return source_of(os.fstat(descriptor))
+
+
+def terminal_modes(pid: int, descriptor: int) -> tuple[bool, bool] | None:
+    """Whether the terminal behind a process's descriptor echoes and gives whole lines: that can not be asked."""
+    return None
 
 
 def children(pid: int) -> list[int]:

@@ -12,6 +12,10 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 
+from vibesbox_kernel.broker.proc import read as _read
+from vibesbox_kernel.broker.proc import stat as _stat
+from vibesbox_kernel.broker.syscalls import blocked, input_source, terminal_modes
+
 __all__ = [
     "ADOPTS_ORPHANS",
     "TAG_BASE",
@@ -19,10 +23,12 @@ __all__ = [
     "age",
     "all_pids",
     "become_subreaper",
+    "blocked",
     "children",
     "descendants",
     "describe",
     "inherited_limits",
+    "input_source",
     "is_alive",
     "is_leaving",
     "is_left",
@@ -41,6 +47,7 @@ __all__ = [
     "signal_pinned",
     "start_time",
     "tag_of",
+    "terminal_modes",
     "usage",
 ]
 
@@ -341,26 +348,3 @@ def _tag_from_proc(pid: int) -> int:
             soft = line[len(b"Max realtime timeout") :].split()[0]
             return int(soft) if soft.isdigit() else 0
     return 0
-
-
-def _stat(pid: int | str) -> list[bytes] | None:
-    """The fields of /proc/pid/stat from the state on (``[0]`` is the state, ``[1]`` the parent)."""
-    try:
-        text = _read(f"/proc/{pid}/stat")
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return text[text.rindex(b")") + 2 :].split()
-
-
-def _read(path: str) -> bytes:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        data = os.read(descriptor, 1 << 16)
-        if len(data) < 1 << 16:
-            return data
-        pieces = [data]
-        while data := os.read(descriptor, 1 << 20):
-            pieces.append(data)
-        return b"".join(pieces)
-    finally:
-        os.close(descriptor)

@@ -69,8 +69,9 @@ class SessionRecord(TypedDict):
 
     Times are Unix seconds, cursors and sizes bytes. ``returncode`` is negative for a signal. ``pid``
     is None until a queued session starts. ``client`` is the number of the client that owns it, ``policy``
-    has what is not at its default, ``usage`` has CPU seconds, resident bytes, the most of these, number
-    of processes, bytes read from storage and written to it, as of the broker's last look.
+    has what is not at its default, ``waits_for`` is ``line``, ``password``, ``keys`` or None, ``usage`` has CPU
+    seconds, resident bytes, the most of these, number of processes, bytes read from storage and written to it, as of
+    the broker's last look.
     """
 
     session_id: str
@@ -95,6 +96,7 @@ class SessionRecord(TypedDict):
     dropped_bytes: int
     drained: bool
     stopped: bool
+    waits_for: str | None
     over: bool
     end_reason: str | None
     ended_at: float | None

@@ -37,6 +37,7 @@ _PLAIN_KINDS = {
     "started": EventKind.STARTED,
     "restarting": EventKind.RESTARTING,
     "changed": EventKind.CHANGED,
+    "waiting": EventKind.WAITING_FOR_INPUT,
     "stopped": EventKind.STOPPED,
     "exited": EventKind.EXITED,
     "drained": EventKind.DRAINED,
@@ -441,7 +442,7 @@ class Hub:
     def _lose(self, entry: Entry, now: float) -> None:
         lost: SessionRecord = {**entry.record, "over": True, "drained": True, "end_reason": EndReason.LOST}
         lost["ended_at"], lost["duration"] = now, max(0.0, now - lost["started_at"])
-        lost["leftovers"], lost["stopped"] = [], False
+        lost["leftovers"], lost["stopped"], lost["waits_for"] = [], False, None
         lost["queued"], lost["client"] = False, None
         self.mirror.put(lost, entry.command, entry.instance)
         entry.wake()

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Unpack
 
-from vibesbox_kernel.broker.wire import pack_bytes
 from vibesbox_kernel.errors import (
     BrokerError,
     SessionEndedError,
@@ -23,6 +22,7 @@ from vibesbox_kernel.sessions import validation
 from vibesbox_kernel.sessions.command_session import CommandSession
 from vibesbox_kernel.sessions.engine import Engine
 from vibesbox_kernel.sessions.hub import Hub, on_engine
+from vibesbox_kernel.sessions.input import FeedingSessions
 from vibesbox_kernel.sessions.mirror import Entry, Ref
 from vibesbox_kernel.sessions.options import SessionOptions
 from vibesbox_kernel.sessions.prepared import PreparedSessions
@@ -32,11 +32,10 @@ from vibesbox_kernel.sessions.starting import DEFAULT_SHELL, StartingSessions
 from vibesbox_kernel.sessions.subscription import Subscription
 from vibesbox_kernel.sessions.workspace import Workspace
 
-INPUT_PIECE_BYTES = 1 << 18
 MAX_COMPLETED_BYTES = 1 << 30
 
 
-class SessionManager(StartingSessions, ReadingSessions, SharingSessions, PreparedSessions):
+class SessionManager(StartingSessions, ReadingSessions, FeedingSessions, SharingSessions, PreparedSessions):
     """Starts commands as sessions and owns them until it closes or its process dies.
 
     One broker process stands behind it, started with the first session. Every coroutine method may be
@@ -164,21 +163,6 @@ class SessionManager(StartingSessions, ReadingSessions, SharingSessions, Prepare
         )
 
     # Acting
-
-    @on_engine
-    async def send_input(self, ref: Ref, data: bytes | str, eof: bool = False) -> None:
-        """Write to a session's standard input; with ``eof`` end it (on a terminal: Ctrl-D).
-
-        Waits as long as the session has more than a mebibyte unread.
-
-        Raises:
-            SessionEndedError: It is over, or takes no input (any more).
-        """
-        entry = self._find(ref)
-        raw = data.encode() if isinstance(data, str) else bytes(data)
-        pieces = [raw[i : i + INPUT_PIECE_BYTES] for i in range(0, len(raw), INPUT_PIECE_BYTES)] or [b""]
-        for piece in pieces:
-            await self._ask(entry, "feed", data=pack_bytes(piece), eof=eof and piece is pieces[-1])
 
     @on_engine
     async def send_signal(self, ref: Ref, sig: int) -> None:

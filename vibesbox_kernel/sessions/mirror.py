@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from vibesbox_kernel.broker.wire import SessionRecord
 from vibesbox_kernel.errors import AmbiguousReferenceError, SessionNotFoundError
-from vibesbox_kernel.models import EndReason, ExitStatus, IoMode, SessionInfo, SessionPolicy, SessionStatus
+from vibesbox_kernel.models import EndReason, ExitStatus, InputKind, IoMode, SessionInfo, SessionPolicy, SessionStatus
 from vibesbox_kernel.sessions.spool_reader import SpoolReader
 from vibesbox_kernel.sessions.text_output import TextOutput
 
@@ -85,6 +85,11 @@ class Entry:
         return self.record["over"]
 
     @property
+    def input_kind(self) -> InputKind | None:
+        """What kind of input it waits for, if it does."""
+        return _input_kind(self.record)
+
+    @property
     def exit_status(self) -> ExitStatus | None:
         """How the leader ended, once known."""
         return _exit_status(self.record)
@@ -137,6 +142,8 @@ class Entry:
             policy=SessionPolicy(**record["policy"]) if record["policy"] else NO_POLICY,
             restarts=record["restarts"],
             restart_at=None if record["restart_at"] is None else _aware(record["restart_at"]),
+            waiting_for_input=_input_kind(record) is not None,
+            input_kind=_input_kind(record),
             problem=record["problem"],
             **_figures(record, usage),
             output_bytes=record["end_cursor"],
@@ -310,6 +317,11 @@ def choose(ref: Ref, entries: Sequence[Entry]) -> Entry:
 def _exit_status(record: SessionRecord) -> ExitStatus | None:
     returncode = record["returncode"]
     return None if returncode is None else ExitStatus.from_returncode(returncode)
+
+
+def _input_kind(record: SessionRecord) -> InputKind | None:
+    kind = record.get("waits_for")  # a record on disk may be of a version that did not know it
+    return None if kind is None else InputKind(kind)
 
 
 def _status(record: SessionRecord) -> SessionStatus:
