@@ -18,7 +18,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from vibesbox_kernel.broker import system
-from vibesbox_kernel.broker.wire import CONTROL_DESCRIPTOR
 
 if TYPE_CHECKING:
     from vibesbox_kernel.broker.launch import FileAction, Launch
@@ -95,8 +94,9 @@ def _become(order: Launch, actions: Sequence[FileAction], tell: int) -> NoReturn
     """
     stage = 0
     try:
-        if tell == CONTROL_DESCRIPTOR:  # that number is taken for something else in a moment
-            tell = fcntl.fcntl(tell, fcntl.F_DUPFD_CLOEXEC, CONTROL_DESCRIPTOR + 1)
+        targets = [action[2] if len(action) == 3 else action[1] for action in actions]
+        if tell in targets:  # that number is taken for something else in a moment
+            tell = fcntl.fcntl(tell, fcntl.F_DUPFD_CLOEXEC, max(targets) + 1)
         signal.set_wakeup_fd(-1)
         for stage, act in enumerate(_STAGES):  # noqa: B007 - it is told when one fails
             _ACTS[act](order, actions)

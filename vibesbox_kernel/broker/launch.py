@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from vibesbox_kernel.broker import system
 from vibesbox_kernel.broker.forked import ForkFailedError, fork_and_exec
+from vibesbox_kernel.broker.holding import Held, sources_clear_of_targets
 from vibesbox_kernel.broker.wire import CONTROL_DESCRIPTOR
 
 FileAction = tuple[int, int, str, int, int] | tuple[int, int, int]
@@ -38,6 +39,7 @@ class Launch:
         nice: How much lower than the broker's its priority is.
         cpu_seconds: The CPU seconds that each of its processes may use, by RLIMIT_CPU.
         cgroup: The directory of the cgroup that it is to enter.
+        inherited: What it is given besides its streams.
     """
 
     argv: list[str]
@@ -53,6 +55,7 @@ class Launch:
     nice: int = 0
     cpu_seconds: int | None = None
     cgroup: str | None = None
+    inherited: tuple[Held, ...] = ()
 
     @property
     def needs_fork(self) -> bool:
@@ -166,8 +169,9 @@ def _launch(order: Launch, tag: int, descriptors: _Descriptors) -> Launched:
     if order.control:
         read_end, control = descriptors.pipe_to_child()
         actions.append((os.POSIX_SPAWN_DUP2, read_end, CONTROL_DESCRIPTOR))
-    with _inherited(order, tag):
-        pid = _spawn(order, actions)
+    # Last, for their numbers may be those of ours that the others are made from.
+    with sources_clear_of_targets(order.inherited) as pairs, _inherited(order, tag):
+        pid = _spawn(order, [*actions, *((os.POSIX_SPAWN_DUP2, source, target) for source, target in pairs)])
     system.limit_descriptors(pid, order.descriptor_limit)
     return Launched(pid=pid, output=output, input=feed, control=control)
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from typing import Any
 
 from vibesbox_kernel.broker import request as read
 from vibesbox_kernel.broker.client import Client
 from vibesbox_kernel.broker.ending import Survivors
-from vibesbox_kernel.broker.launch import resize
+from vibesbox_kernel.broker.holding import Holdings
+from vibesbox_kernel.broker.launch import Launch, resize
 from vibesbox_kernel.broker.policy import GRACE_SECONDS
 from vibesbox_kernel.broker.request import RefusedError
 from vibesbox_kernel.broker.session import Session
 from vibesbox_kernel.broker.supervisor import Supervisor
-from vibesbox_kernel.broker.wire import PROTOCOL, Message
+from vibesbox_kernel.broker.wire import MAX_HELD_DESCRIPTORS, PROTOCOL, Message
 
 MAX_CONTROL_BYTES = 4096
 """What an empty pipe takes at once, so that the write can not block."""
@@ -44,6 +46,7 @@ class Operations:
         self._clients = clients
         self._tell = tell
         self._guardian = os.getppid()
+        self._holdings = Holdings()
         self._umask = umask
         self._descriptor_limit = descriptor_limit
         self._known: dict[str, Callable[[Client, Message], Result | None]] = {
@@ -53,6 +56,8 @@ class Operations:
             "discard": self._discard,
             "settle": self._settle,
             "resume": self._resume,
+            "hold": self._hold,
+            "release": self._release,
             "feed": self._feed,
             "attend": self._attend,
             "signal": self._signal,
@@ -81,6 +86,10 @@ class Operations:
             raise RefusedError("request", f"no such operation: {name!r}")
         return self._known[name](client, request)
 
+    def client_gone(self, client: Client) -> None:
+        """What is held for a client that is gone is held for nobody."""
+        self._holdings.release_all(client)
+
     def _hello(self, client: Client, request: Message) -> Result:
         """Introduce a client; also asked by one that has missed events, to hear how everything stands."""
         if request.get("protocol") != PROTOCOL:
@@ -101,7 +110,7 @@ class Operations:
             raise RefusedError("request", f"session {session_id} exists")
         session = self._supervisor.start(
             session_id,
-            order,
+            self._with_descriptors(order, client, request),
             owner=client,
             label=client.label,
             command=read.command(request),
@@ -154,6 +163,29 @@ class Operations:
     def _resume(self, client: Client, request: Message) -> Result:
         self._supervisor.resume(self._running(client, request))
         return {}
+
+    def _hold(self, client: Client, request: Message) -> Result:
+        """Take descriptors of a leader that has stopped itself, for one that is started later."""
+        session = self._own(client, request)
+        numbers = set(read.integers(request, "numbers", 3, read.MAX_DESCRIPTOR, at_most=MAX_HELD_DESCRIPTORS))
+        if not (session.stopped and session.leader_alive):
+            raise RefusedError("state", "has not stopped itself")
+        held, lost = self._holdings.take(session, numbers, client)
+        return {"held": held, "lost": lost}
+
+    def _release(self, client: Client, request: Message) -> Result:
+        session_id = read.session_id(request)
+        if self._holdings.of(session_id, client) is not None:
+            self._holdings.release(session_id)
+        return {}
+
+    def _with_descriptors(self, order: Launch, client: Client, request: Message) -> Launch:
+        if request.get("descriptors_of") is None:
+            return order
+        held = self._holdings.of(read.session_id(request, "descriptors_of"), client)
+        if held is None:
+            raise RefusedError("state", "has left no descriptors with us")
+        return replace(order, inherited=held)
 
     def _feed(self, client: Client, request: Message) -> None:
         """Answered when the session has read so much that it may be given more."""

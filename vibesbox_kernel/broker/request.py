@@ -17,6 +17,7 @@ from vibesbox_kernel.broker.wire import MAX_COMMAND_BYTES, SESSION_MARKER, Messa
 
 MAX_TERMINAL_SIDE = 65_535
 MAX_NICE = 19
+MAX_DESCRIPTOR = 1 << 20
 MAX_WHOLE = 1 << 50
 MAX_SECONDS = 10.0 * 366 * 24 * 3600
 _SESSION_ID_CHARACTERS = 36
@@ -37,11 +38,11 @@ class RefusedError(Exception):
         super().__init__(message)
 
 
-def session_id(request: Message) -> str:
+def session_id(request: Message, field: str = "session_id") -> str:
     """The session that a request is about; also the name of its directory, so nothing but a UUID."""
-    value = text(request, "session_id")
+    value = text(request, field)
     if len(value) != _SESSION_ID_CHARACTERS or not _HEX_AND_DASH.issuperset(value):
-        _refuse("session_id", "a UUID in lower case")
+        _refuse(field, "a UUID in lower case")
     return value
 
 
@@ -80,6 +81,16 @@ def integer(request: Message, field: str, low: int, high: int) -> int:
     if not isinstance(value, int) or not low <= value <= high:
         _refuse(field, f"a whole number from {low} to {high}")
     return value
+
+
+def integers(request: Message, field: str, low: int, high: int, *, at_most: int) -> list[int]:
+    """Several whole numbers within bounds."""
+    values = request.get(field)
+    if not isinstance(values, list) or len(values) > at_most:
+        _refuse(field, f"a list of at most {at_most}")
+    if not all(isinstance(value, int) and low <= value <= high for value in values):
+        _refuse(field, f"whole numbers from {low} to {high}")
+    return values
 
 
 def seconds_or_none(request: Message, field: str) -> float | None:

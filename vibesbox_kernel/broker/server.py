@@ -88,6 +88,7 @@ class Server:
     def _on_gone(self, client: Client) -> None:
         logger.info("client=%d gone", client.pid)
         self._clients.discard(client)
+        self._operations.client_gone(client)
         # The ended ones too: whoever is gone must not keep others from a session's name or output.
         owned = [session for session in self._supervisor.sessions.values() if session.owner is client]
         self._do_with_each(owned, self._disown)

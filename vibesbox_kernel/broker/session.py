@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from vibesbox_kernel.broker.policy import Policy
 from vibesbox_kernel.broker.spool import Spool
-from vibesbox_kernel.broker.wire import SessionRecord
+from vibesbox_kernel.broker.wire import MAX_HELD_DESCRIPTORS, SessionRecord
 
 if TYPE_CHECKING:
     from vibesbox_kernel.broker.client import Client
@@ -64,6 +64,7 @@ class Session:
         duration: Seconds from then to its end.
         last_returncode: How its leader ended that is to be started again.
         settled: Its shell has handed over the exit status, so the leader's own end says nothing.
+        descriptors: What its leader, when it stopped itself, had open for others (above 2).
         stopped: The leader has stopped itself and waits to be settled or resumed.
         unwritten: Input that it has not taken yet.
         fed_line_start: The input so far ends with a newline, or there was none.
@@ -120,6 +121,7 @@ class Session:
     end_reason: str | None = None
     ended_at: float | None = None
     leftovers: Sequence[int] = ()
+    descriptors: Sequence[int] = ()
     unwritten: bytearray | None = None
     close_input_after: bool = False
     usage: list[float] | None = None
@@ -174,5 +176,6 @@ class Session:
             ended_at=self.ended_at,
             duration=self.duration,
             leftovers=list(self.leftovers[:MAX_LISTED_LEFTOVERS]),
+            descriptors=list(self.descriptors[:MAX_HELD_DESCRIPTORS]),
             directory=self.directory,
         )

@@ -331,6 +331,7 @@ class Supervisor:
         if session is not None and session.listed and not session.settled:
             session.stopped, session.waits_for = True, None
             session.leftovers = self.others(session)
+            session.descriptors = system.inherited_descriptors(pid)
             self._on_event("stopped", session)
             if not session.attended:
                 self.settle_unattended(session)

@@ -28,12 +28,14 @@ __all__ = [
     "children",
     "descendants",
     "describe",
+    "inherited_descriptors",
     "inherited_limits",
     "input_source",
     "is_alive",
     "is_leaving",
     "is_left",
     "is_stopped",
+    "is_terminal_of",
     "limit_descriptors",
     "limit_running",
     "marker_of",
@@ -48,6 +50,7 @@ __all__ = [
     "signal_pinned",
     "start_time",
     "tag_of",
+    "take_descriptor",
     "terminal_modes",
     "usage",
 ]
@@ -69,6 +72,7 @@ WEAKNESSES: tuple[str, ...] = (
     "If kernel, broker and guardian are killed at once, the next start does not find what they left running.",
     "A limit of CPU seconds can be given to a command, but not to a cell whose shell was started ahead of it.",
     "Of the programs that wait for input only those that ask for a password, with the echo off, are noticed.",
+    "Descriptors that a cell opens (exec 3>file) and its coprocesses end with that cell.",
     "The end of a process whose parent has died is seen at the next look, and its exit status is never known.",
 )
 """What this system can not give, in words for users."""
@@ -276,6 +280,21 @@ def limit_running(pid: int, which: int, limits: tuple[int, int] | None = None) -
         OSError: Always.
     """
     raise OSError(errno.ENOTSUP, "macOS sets no limit on a process that runs")
+
+
+def inherited_descriptors(pid: int) -> list[int]:
+    """The descriptors above 2 that a process hands on to its children: not known here."""
+    return []
+
+
+def take_descriptor(pid: int, number: int) -> int:
+    """A descriptor of a stopped child as our own: not to be had here."""
+    raise OSError(errno.ENOTSUP, "nobody can take another's descriptors here")
+
+
+def is_terminal_of(pid: int, descriptor: int) -> bool:
+    """Whether a descriptor of ours is a process's controlling terminal: never, since none can be taken."""
+    return False
 
 
 def open_descriptors() -> list[int]:

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from vibesbox_kernel.broker.proc import read as _read
 from vibesbox_kernel.broker.proc import stat as _stat
 from vibesbox_kernel.broker.syscalls import blocked, input_source, terminal_modes
+from vibesbox_kernel.broker.system_descriptors import inherited_descriptors, is_terminal_of, take_descriptor
 
 __all__ = [
     "ADOPTS_ORPHANS",
@@ -27,12 +28,14 @@ __all__ = [
     "children",
     "descendants",
     "describe",
+    "inherited_descriptors",
     "inherited_limits",
     "input_source",
     "is_alive",
     "is_leaving",
     "is_left",
     "is_stopped",
+    "is_terminal_of",
     "limit_descriptors",
     "limit_running",
     "marker_of",
@@ -47,6 +50,7 @@ __all__ = [
     "signal_pinned",
     "start_time",
     "tag_of",
+    "take_descriptor",
     "terminal_modes",
     "usage",
 ]

@@ -34,6 +34,9 @@ MAX_FRAME_PARTS = 1 << 18
 """Braces, brackets and commas: eight megabytes of empty objects would take two hundred of memory."""
 
 MAX_COMMAND_BYTES = 1 << 20
+MAX_HELD_DESCRIPTORS = 256
+"""As many open descriptors of one leader are listed, and can be held for the next."""
+
 SOCKET_NAME = "sock"
 LOG_NAME = "broker.log"
 RUN_NAME = "run.json"
@@ -69,9 +72,10 @@ class SessionRecord(TypedDict):
 
     Times are Unix seconds, cursors and sizes bytes. ``returncode`` is negative for a signal. ``pid``
     is None until a queued session starts. ``client`` is the number of the client that owns it, ``policy``
-    has what is not at its default, ``waits_for`` is ``line``, ``password``, ``keys`` or None, ``usage`` has CPU
-    seconds, resident bytes, the most of these, number of processes, bytes read from storage and written to it, as of
-    the broker's last look.
+    has what is not at its default, ``waits_for`` is ``line``, ``password``, ``keys`` or None, ``descriptors`` are
+    those above 2 that a leader had open for its children when it stopped itself, ``usage`` has CPU seconds, resident
+    bytes, the most of these, number of processes, bytes read from storage and written to it, as of the broker's last
+    look.
     """
 
     session_id: str
@@ -102,6 +106,7 @@ class SessionRecord(TypedDict):
     ended_at: float | None
     duration: float | None
     leftovers: list[int]
+    descriptors: list[int]
     directory: str
 
 

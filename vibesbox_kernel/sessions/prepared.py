@@ -8,11 +8,11 @@ then settles it with the exit status that it left, and lets it go, or keeps it f
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Unpack
 
-from vibesbox_kernel.broker.wire import pack_bytes
+from vibesbox_kernel.broker.wire import MAX_HELD_DESCRIPTORS, pack_bytes
 from vibesbox_kernel.errors import InvalidOptionError
 from vibesbox_kernel.models import ExitStatus, SessionInfo
 from vibesbox_kernel.sessions import validation
@@ -52,11 +52,30 @@ class Handover:
         stopped: It stopped itself to hand over; otherwise it has exited with ``exit_status``.
         exit_status: How it exited; None when it stopped, or when that was lost with the broker.
         others: Live processes of the session besides the leader, at that moment.
+        descriptors: Those above 2 that a leader had open for its children when it stopped.
     """
 
     stopped: bool
     exit_status: ExitStatus | None
     others: int
+    descriptors: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class HeldDescriptors:
+    """Open descriptors of a leader that has stopped itself, held by the broker for one that is started later.
+
+    They are held until they are released, or this program ends.
+
+    Attributes:
+        session_id: Whose they were.
+        numbers: What they were called there, and will be again.
+        lost: Those that could not be had.
+    """
+
+    session_id: str
+    numbers: tuple[int, ...]
+    lost: tuple[int, ...] = ()
 
 
 class PreparedSessions(ManagerPart):
@@ -72,14 +91,17 @@ class PreparedSessions(ManagerPart):
         io: str = "pty",
         rows: int = 24,
         columns: int = 100,
+        descriptors: HeldDescriptors | None = None,
     ) -> PreparedSession:
         """Start a leader that waits.
 
         Args:
             argv: Program (an absolute path) and arguments.
             env: Its whole environment, to which the session's marker is added.
+            descriptors: What it shall have open besides its streams.
 
         Raises:
+            SessionEndedError: The descriptors are not held any more.
             ShellNotFoundError: The program can not be executed.
             DirectoryNotFoundError: No such ``cwd``.
         """
@@ -99,6 +121,7 @@ class PreparedSessions(ManagerPart):
                 columns=columns,
                 durable=False,
                 prepared=True,
+                descriptors_of=None if descriptors is None else descriptors.session_id,
             )
         except BaseException:
             self.hub.forget_command(session_id)
@@ -162,7 +185,29 @@ class PreparedSessions(ManagerPart):
         """
         entry = self.hub.mirror.find(session_id)
         await self.hub.wait_until(entry, lambda: entry.record["stopped"] or entry.exit_status is not None or entry.over)
-        return Handover(entry.record["stopped"], entry.exit_status, len(entry.record["leftovers"]))
+        record = entry.record
+        return Handover(
+            record["stopped"], entry.exit_status, len(record["leftovers"]), tuple(record.get("descriptors", ()))
+        )
+
+    @on_engine
+    async def hold_descriptors(self, session_id: str, numbers: Collection[int]) -> HeldDescriptors:
+        """Take open descriptors from a leader that has stopped itself, for one that is prepared later.
+
+        A descriptor that is the session's own terminal or pipe becomes the later leader's own. To be called before
+        the leader is settled or resumed; what was held of the session before is released.
+
+        Raises:
+            SessionEndedError: The leader is not stopped any more.
+        """
+        wanted = sorted(numbers)
+        answer = await self.hub.request("hold", session_id=session_id, numbers=wanted[:MAX_HELD_DESCRIPTORS])
+        return HeldDescriptors(session_id, tuple(answer["held"]), (*answer["lost"], *wanted[MAX_HELD_DESCRIPTORS:]))
+
+    @on_engine
+    async def release_descriptors(self, descriptors: HeldDescriptors) -> None:
+        """Have the broker close what it holds, if it still does."""
+        await self.hub.request_if_open("release", session_id=descriptors.session_id)
 
     @on_engine
     async def resume_session(self, session_id: str) -> None:
