@@ -228,7 +228,12 @@ class House:
         self.events: list[str] = []
         self.returncodes: list[int | None] = []
         self.supervisor = Supervisor(
-            self.loop, str(self.directory), run_tag=1 << 62, on_event=self._on_event, on_output=lambda _: None
+            self.loop,
+            str(self.directory),
+            announcements=str(directory / "ends"),
+            run_tag=1 << 62,
+            on_event=self._on_event,
+            on_output=lambda _: None,
         )
 
     def start(self, command: str, *, listed: bool = True, **policy: Any) -> Session:

@@ -18,10 +18,10 @@ pytestmark = pytest.mark.anyio
 DRIVER = ["/bin/bash", "--norc", "--noprofile", "-c", 'read -r -u 250 line; exec 250<&-; eval "$line"']
 
 
-async def begin(manager: SessionManager, line: str, io: str = "pty") -> str:
+async def begin(manager: SessionManager, line: str, io: str = "pty", token: str = "") -> str:
     """Prepare a bash and let it run one line."""
     prepared = await manager.prepare_session(DRIVER, env={"PATH": os.environ["PATH"]}, io=io)
-    pid = await manager.begin_session(prepared.session_id, command=line, control=line.encode() + b"\n")
+    pid = await manager.begin_session(prepared.session_id, command=line, control=line.encode() + b"\n", token=token)
     assert pid == prepared.pid
     return prepared.session_id
 
@@ -103,6 +103,44 @@ async def test_a_leader_that_stops_itself_hands_over_its_exit_status(manager, io
         info = await manager.wait(session_id)
     assert (info.status, info.end_reason, info.exit_code) == (SessionStatus.COMPLETED, EndReason.EXITED, 7)
     assert await manager.read_output(session_id) == "work\n"
+
+
+async def test_a_leader_may_announce_its_exit_status_before_it_hands_over(manager, lifeline):
+    """Ours: with all its output; that it is ended then, or dies, makes no other status of it."""
+    line = f"echo work; echo secret 7 >{manager.announcements}; read -r go <{lifeline.path}; kill -STOP $$"
+    session_id = await begin(manager, line, token="secret")
+    with anyio.fail_after(5):
+        handover = await manager.wait_handover(session_id, announced=True)
+        assert (handover.announced, handover.stopped, str(handover.exit_status)) == (True, False, "exit 7")
+        assert manager.exited_cursor(session_id) == len("work\n")
+        assert manager.info(session_id).is_running
+        await anyio.to_thread.run_sync(lambda: Path(lifeline.path).write_text("go\n"))
+        assert (await manager.wait_handover(session_id)).stopped
+        await manager.settle_session(session_id, 0, keep=False)
+        info = await manager.wait(session_id)
+    assert (info.status, info.end_reason, info.exit_code) == (SessionStatus.COMPLETED, EndReason.EXITED, 7)
+
+
+async def test_a_leader_that_dies_after_its_announcement_has_ended_as_it_announced(manager):
+    """Ours: its script had come to its end."""
+    session_id = await begin(manager, f"echo secret 7 >{manager.announcements}; kill -KILL $$", token="secret")
+    with anyio.fail_after(5):
+        handover = await manager.wait_handover(session_id)
+        assert (handover.announced, handover.stopped, str(handover.exit_status)) == (False, False, "exit 7")
+        info = await manager.wait(session_id)
+    assert (info.end_reason, info.exit_code) == (EndReason.EXITED, 7)
+
+
+async def test_an_announcement_counts_only_with_the_token_and_once(manager):
+    """Ours: whatever else is written there changes nothing."""
+    lines = "echo wrong 3; echo secret 300; echo secret x; echo; echo secret 4; echo secret 5"
+    line = f"{{ {lines}; }} >{manager.announcements}; kill -STOP $$"
+    session_id = await begin(manager, line, token="secret")
+    with anyio.fail_after(5):
+        assert (await manager.wait_handover(session_id)).exit_status is None
+        await manager.settle_session(session_id, 9, keep=False)
+        info = await manager.wait(session_id)
+    assert info.exit_code == 9
 
 
 async def test_a_kept_leader_stays_until_its_children_are_gone(manager, lifeline):

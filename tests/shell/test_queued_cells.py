@@ -41,7 +41,7 @@ async def test_a_foreground_cell_says_what_it_waits_for_and_runs_when_that_has_s
     assert shown.written == said
     await manager.send_input("gate", "0\n")
     outcome = await waiting
-    assert (outcome.exit_status, outcome.not_started, outcome.committed) == (ExitStatus(code=0), None, True)
+    assert (outcome.exit_status, outcome.not_started, notebook.committed) == (ExitStatus(code=0), None, True)
     assert shown.written == f"{said}1\n"
     assert await notebook.output("echo $x") == "2\n"
 
@@ -54,7 +54,7 @@ async def test_a_foreground_cell_that_follows_a_failure_says_why_it_never_ran(no
     await until(lambda: is_queued(manager, "next"))
     await manager.send_input("gate", "3\n")
     outcome = await waiting
-    assert (outcome.exit_status, outcome.end_reason, outcome.committed) == (None, EndReason.CANCELLED, False)
+    assert (outcome.exit_status, outcome.end_reason, notebook.committed) == (None, EndReason.CANCELLED, False)
     assert outcome.not_started == f"gate (pid {gate.pid}) did not succeed: exited (exit 3)"
     assert await notebook.output("echo $? $x") == "1 1\n"
     assert not (Path.home() / "ran").exists()

@@ -13,7 +13,8 @@ from vibesbox_kernel.errors import DirectoryNotFoundError, NameTakenError, Shell
 from vibesbox_kernel.models import EndReason, ExitStatus, SessionStatus
 from vibesbox_kernel.sessions import SessionManager
 from vibesbox_kernel.shell.cell import parse_cell
-from vibesbox_kernel.shell.runner import CellOutcome, CellRunner
+from vibesbox_kernel.shell.outcome import CellOutcome
+from vibesbox_kernel.shell.runner import CellRunner
 
 pytestmark = pytest.mark.anyio
 
@@ -43,11 +44,16 @@ class Shown:
 
 
 class Notebook:
-    """Cells one after another."""
+    """Cells one after another.
+
+    Attributes:
+        committed: Whether the last one that has ended has left a state to the next.
+    """
 
     def __init__(self, runner: CellRunner) -> None:
         self.runner = runner
         self.shown = Shown()
+        self.committed = False
         self._count = 0
 
     async def run(self, text: str) -> CellOutcome:
@@ -55,7 +61,13 @@ class Notebook:
         self._count += 1
         self.shown = Shown()
         with anyio.fail_after(30):
-            return await self.runner.run(parse_cell(text), label=f"In[{self._count}]", sink=self.shown)
+            await self.runner.start()
+            await self.runner.settled()
+            before = self.runner.generation
+            outcome = await self.runner.run(parse_cell(text), label=f"In[{self._count}]", sink=self.shown)
+            await self.runner.settled()
+            self.committed = self.runner.generation is not before
+        return outcome
 
     async def output(self, text: str) -> str:
         """Run a cell; what it has written when it ends."""
@@ -121,7 +133,7 @@ async def test_the_state_of_the_shell_lives_on_from_cell_to_cell(notebook):
 
 async def test_an_outcome_says_how_a_cell_ended(notebook, manager):
     outcome = await notebook.run("false")
-    assert (outcome.exit_status, outcome.end_reason, outcome.committed) == (ExitStatus(code=1), EndReason.EXITED, True)
+    assert (outcome.exit_status, outcome.end_reason, notebook.committed) == (ExitStatus(code=1), EndReason.EXITED, True)
     info = manager.info(outcome.session_id)
     assert (info.pid, info.command, info.exit_code) == (outcome.pid, "false", 1)
     assert (outcome.interrupted, outcome.notices, outcome.leftovers) == (False, (), 0)
@@ -139,7 +151,7 @@ async def test_a_syntax_error_runs_nothing(notebook, runner):
     outcome = await notebook.run("x=2\ntouch ran\necho 'abc")
     message = "In[2]: line 3, column 6: unexpected EOF while looking for matching `''\necho 'abc\n     ^"
     assert notebook.shown.written == f"{message}\n"
-    assert (outcome.exit_status, outcome.syntax_error, outcome.committed) == (ExitStatus(code=2), message, False)
+    assert (outcome.exit_status, outcome.syntax_error, notebook.committed) == (ExitStatus(code=2), message, False)
     assert runner.generation is before
     assert not Path.home().joinpath("ran").exists()
 
@@ -165,7 +177,7 @@ async def test_an_interrupted_cell_is_over_and_keeps_its_state(notebook, runner,
         await runner.interrupt()
         outcome = await task
     assert outcome.interrupted
-    assert outcome.committed
+    assert notebook.committed
     assert outcome.exit_status is not None
     assert outcome.exit_status.shell_code == 130
     assert await notebook.output("echo $? $x") == "130 1\n"
@@ -192,7 +204,7 @@ async def test_a_cell_that_ignores_the_interrupt_gets_sigterm_after_the_grace(no
         outcome = await task
     assert "still running 0.3 s after the interrupt: SIGTERM to the process group of pid" in notebook.shown.written
     assert outcome.exit_status == ExitStatus(signal=15)
-    assert outcome.committed
+    assert notebook.committed
 
 
 async def test_what_ignores_sigterm_too_is_killed_with_its_whole_tree_and_that_is_said(notebook, runner, manager):
@@ -237,7 +249,7 @@ async def test_the_session_ends_when_its_last_background_job_does(notebook, mana
 
 async def test_a_background_cell_returns_at_once_and_never_commits(notebook, manager):
     outcome = await notebook.run("%%session --bg --name bg\nx=background; read -r line; echo got $line")
-    assert (outcome.exit_status, outcome.end_reason, outcome.committed) == (None, None, False)
+    assert (outcome.exit_status, outcome.end_reason, notebook.committed) == (None, None, False)
     shown = notebook.shown
     assert await notebook.output("echo ${x-none}") == "none\n"
     await manager.send_input("bg", "input\n")
@@ -252,11 +264,12 @@ async def test_of_two_foreground_cells_only_the_first_to_end_commits(notebook, l
     task = notebook.start(f"mkfifo {lifeline.path}.go; echo up >{lifeline.path}; read -r l <{lifeline.path}.go; x=slow")
     with anyio.fail_after(5):
         await lifeline.held()
+    shown = notebook.shown
     await notebook.run("x=quick")
     await notebook.run(f"echo >{lifeline.path}.go")
     outcome = await task
-    assert not outcome.committed
-    assert "another cell has changed the shell's state" in outcome.notices[0]
+    await notebook.runner.settled()
+    assert "another cell has changed the shell's state" in "".join((*outcome.notices, shown.written))
     assert await notebook.output("echo $x") == "quick\n"
 
 
@@ -272,7 +285,7 @@ async def test_of_two_foreground_cells_only_the_first_to_end_commits(notebook, l
 async def test_a_shell_that_hands_nothing_over_rolls_back_with_a_notice(notebook, script, status):
     await notebook.run("x=1")
     outcome = await notebook.run(f"x=2; {script}")
-    assert (outcome.exit_status, outcome.committed) == (status, False)
+    assert (outcome.exit_status, notebook.committed) == (status, False)
     assert outcome.notices == (
         f"the cell's shell did not hand over its state ({status}): the state is as before the cell",
     )
@@ -281,12 +294,12 @@ async def test_a_shell_that_hands_nothing_over_rolls_back_with_a_notice(notebook
 
 async def test_a_stop_of_the_users_own_is_continued(notebook):
     outcome = await notebook.run("kill -STOP $$; echo on; x=1")
-    assert (notebook.shown.written, outcome.exit_status, outcome.committed) == ("on\n", ExitStatus(code=0), True)
+    assert (notebook.shown.written, outcome.exit_status, notebook.committed) == ("on\n", ExitStatus(code=0), True)
 
 
 async def test_a_time_limit_ends_a_cell_and_keeps_its_state(notebook):
     outcome = await notebook.run("%%session --timeout 1s\nx=1; sleep 100")
-    assert (outcome.end_reason, outcome.committed) == (EndReason.TIMED_OUT, True)
+    assert (outcome.end_reason, notebook.committed) == (EndReason.TIMED_OUT, True)
     assert await notebook.output("echo $x") == "1\n"
 
 
@@ -306,7 +319,7 @@ async def test_another_shell_runs_with_the_environment_of_this_one(notebook):
     await notebook.run("export e=1; cd /usr")
     outcome = await notebook.run("%%session --shell python3\nimport os\nprint(os.environ['e'], os.getcwd())\nexit(4)")
     assert notebook.shown.written == "1 /usr\n"
-    assert (outcome.exit_status, outcome.committed, outcome.notices) == (ExitStatus(code=4), False, ())
+    assert (outcome.exit_status, notebook.committed, outcome.notices) == (ExitStatus(code=4), False, ())
 
 
 @pytest.mark.parametrize(

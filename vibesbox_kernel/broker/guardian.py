@@ -22,7 +22,7 @@ from vibesbox_kernel.broker.log import is_still_at, log_to
 from vibesbox_kernel.broker.loop import Loop
 from vibesbox_kernel.broker.run import Run, forget_run, new_run, read_run, write_run
 from vibesbox_kernel.broker.server import Server
-from vibesbox_kernel.broker.wire import LOG_NAME, SESSION_MARKER, SOCKET_NAME
+from vibesbox_kernel.broker.wire import ANNOUNCEMENTS_NAME, LOG_NAME, SESSION_MARKER, SOCKET_NAME
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +88,17 @@ def _serve(run: Run, state_directory: str, lease: int, umask: int) -> None:
         listener = _listen(f"{run.run_directory}/{SOCKET_NAME}")
         limit = _raise_descriptor_limit()
         connection = socket.socket(fileno=lease)
-        Server(loop, listener, connection, state_directory, run_tag=run.tag, umask=umask, descriptor_limit=limit)
+        announcements = f"{run.run_directory}/{ANNOUNCEMENTS_NAME}"
+        Server(
+            loop,
+            listener,
+            connection,
+            state_directory,
+            announcements=announcements,
+            run_tag=run.tag,
+            umask=umask,
+            descriptor_limit=limit,
+        )
         loop.run()
     except BaseException:
         logger.exception("the broker failed; the guardian ends its sessions")
@@ -190,7 +200,8 @@ def _await(sweepers: set[int]) -> None:
 
 def _clean_up(run: Run, state_directory: str, sweepers: set[int]) -> None:
     """Kill what the broker left (nothing, if it went by itself), and say that it is lost."""
-    _unlink(f"{run.run_directory}/{SOCKET_NAME}")
+    for name in (SOCKET_NAME, ANNOUNCEMENTS_NAME):
+        _unlink(f"{run.run_directory}/{name}")
     killed = kill_remains(state_directory, spared=sweepers)
     if killed:
         logger.warning("the broker died; %d processes of its sessions were killed", len(killed))

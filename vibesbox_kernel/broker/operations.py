@@ -138,6 +138,7 @@ class Operations:
                 durable=read.flag(request, "durable"),
                 policy=policy,
                 unattended=read.unattended(request),
+                token=read.text_or_none(request, "token") or "",
             )
         except (BrokenPipeError, ProcessLookupError):
             raise RefusedError("state", "has ended before it could begin") from None
@@ -155,7 +156,7 @@ class Operations:
         session = self._own(client, request)
         code = read.integer(request, "code", 0, 255)
         keep = read.flag(request, "keep")
-        if session.settled or not session.leader_alive:
+        if (session.settled and not session.announced) or not session.leader_alive:
             raise RefusedError("state", "has handed over already, or its leader is gone")
         self._supervisor.settle(session, code, keep=keep)
         return {}

@@ -38,6 +38,7 @@ class Server:
         first: socket.socket,
         directory: str,
         *,
+        announcements: str,
         run_tag: int,
         umask: int,
         descriptor_limit: int,
@@ -49,7 +50,12 @@ class Server:
         self._notice_scheduled = False
         self._leaving = False
         self._supervisor = Supervisor(
-            loop, directory, run_tag=run_tag, on_event=self._on_event, on_output=self._on_output
+            loop,
+            directory,
+            announcements=announcements,
+            run_tag=run_tag,
+            on_event=self._on_event,
+            on_output=self._on_output,
         )
         self._operations = Operations(
             self._supervisor, self._clients, tell=self._on_event, umask=umask, descriptor_limit=descriptor_limit

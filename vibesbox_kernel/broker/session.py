@@ -57,13 +57,15 @@ class Session:
         queued: It waits for its turn.
         message: What a prepared session is to be told when its turn comes.
         unattended: How it is settled when nobody attends to it, if it may stop itself.
+        token: By which it may announce its exit status; see ``announcements``.
         attended: Whoever has begun it is alive, and settles it.
         failures: How often in a row it failed.
         launched_at: When its leader was last started, by the monotonic clock.
         began_at: When it was started for the first time, by the monotonic clock; 0 before.
         duration: Seconds from then to its end.
         last_returncode: How its leader ended that is to be started again.
-        settled: Its shell has handed over the exit status, so the leader's own end says nothing.
+        settled: Its exit status is known from its shell, so the leader's own end says nothing.
+        announced: Settled, and the leader lives to hand over.
         descriptors: What its leader, when it stopped itself, had open for others (above 2).
         stopped: The leader has stopped itself and waits to be settled or resumed.
         unwritten: Input that it has not taken yet.
@@ -99,6 +101,7 @@ class Session:
     queued: bool = False
     message: bytes = b""
     unattended: Unattended | None = None
+    token: str = ""
     attended: bool = True
     failures: int = 0
     restarts: int = 0
@@ -114,6 +117,7 @@ class Session:
     exited_cursor: int | None = None
     leader_alive: bool = False
     settled: bool = False
+    announced: bool = False
     keeper: bool = False
     stopped: bool = False
     drained: bool = False
@@ -171,6 +175,7 @@ class Session:
             drained=self.drained,
             stopped=self.stopped,
             waits_for=self.waits_for,
+            announced=self.announced,
             over=self.over,
             end_reason=self.end_reason,
             ended_at=self.ended_at,

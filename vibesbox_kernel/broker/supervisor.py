@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from vibesbox_kernel.broker import records, system
+from vibesbox_kernel.broker.announcements import Announcements
 from vibesbox_kernel.broker.budget import Budget
 from vibesbox_kernel.broker.cgroup import Cgroups
 from vibesbox_kernel.broker.ending import Endings, OnDone
@@ -53,6 +54,7 @@ class Supervisor:
 
     Args:
         directory: Where each session gets a directory of its own.
+        announcements: Where leaders announce exit statuses; see ``Announcements``.
         run_tag: What the tags of all sessions of this run begin with; see ``run.new_run``.
         on_event: Called with ``queued``, ``started``, ``stopped``, ``exited``, ``drained``, ``restarting``,
             ``waiting`` (for input), ``changed`` and ``ended``.
@@ -60,7 +62,14 @@ class Supervisor:
     """
 
     def __init__(
-        self, loop: Loop, directory: str, *, run_tag: int, on_event: OnEvent, on_output: Callable[[Session], None]
+        self,
+        loop: Loop,
+        directory: str,
+        *,
+        announcements: str,
+        run_tag: int,
+        on_event: OnEvent,
+        on_output: Callable[[Session], None],
     ) -> None:
         self.sessions: dict[str, Session] = {}
         self._loop = loop
@@ -83,6 +92,7 @@ class Supervisor:
             on_changed=lambda session: on_event("changed", session),
         )
         self.history = History(self.sessions, on_forgotten=self.upkeep.forget)
+        self._announcements = Announcements(loop, announcements, on_announced=self._announced)
         self._leaderless: set[Session] = set()
         self._looking_again = False
         loop.on_signal(signal.SIGCHLD, self.reap)
@@ -137,6 +147,7 @@ class Supervisor:
         durable: bool,
         policy: Policy,
         unattended: Unattended | None,
+        token: str,
     ) -> None:
         """Let a prepared session run, or wait for its turn: from here on it is listed.
 
@@ -144,7 +155,8 @@ class Supervisor:
             OSError: Its leader is gone, or a limit can not be set; it stays unlisted.
         """
         session.policy, session.durable, session.unattended = policy, durable, unattended
-        session.message = control
+        session.message, session.token = control, token
+        self._announcements.expect(session)
         waits = not self._queue.may_start(session)
         if not waits:
             self._starter.tell_to_begin(session)
@@ -174,16 +186,32 @@ class Supervisor:
             self._endings.begin(session, reason=reason, grace=grace, on_done=on_done)
 
     def settle(self, session: Session, code: int, *, keep: bool) -> None:
-        """Take the exit status that a stopped shell has handed over, and let it go or keep it."""
-        session.settled, session.stopped = True, False
-        session.usage = self.upkeep.figures_with_leader(session)
-        self._exited(session, code)
+        """Take the exit status that a stopped shell has handed over, and let it go or keep it.
+
+        What it has announced before stays as it was told.
+        """
+        session.stopped = False
+        if not session.announced:
+            self._take_status(session, code)
+        session.announced = False
+        self._end_leftovers(session)
         if keep:
             session.keeper = True
             os.kill(session.pid, signal.SIGCONT)
             self._watch_keeper(session)
         else:
             os.kill(session.pid, signal.SIGKILL)
+
+    def _announced(self, session: Session, code: int) -> None:
+        """The leader knows its exit status and goes on, to hand over."""
+        if session.leader_alive and not session.settled:
+            session.announced = True
+            self._take_status(session, code)
+
+    def _take_status(self, session: Session, code: int) -> None:
+        session.settled = True
+        session.usage = self.upkeep.figures_with_leader(session)
+        self._exited(session, code)
 
     def resume(self, session: Session) -> None:
         """Continue a leader that stopped itself."""
@@ -328,7 +356,7 @@ class Supervisor:
 
     def _leader_stopped(self, pid: int) -> None:
         session = self._trees.leaders.get(pid)
-        if session is not None and session.listed and not session.settled:
+        if session is not None and session.listed and (session.announced or not session.settled):
             session.stopped, session.waits_for = True, None
             session.leftovers = self.others(session)
             session.descriptors = system.inherited_descriptors(pid)
@@ -338,7 +366,7 @@ class Supervisor:
 
     def settle_unattended(self, session: Session) -> None:
         """Do for a stopped leader what its owner would do, as far as that left word of it."""
-        if session.settled or not session.leader_alive:
+        if (session.settled and not session.announced) or not session.leader_alive:
             return
         how, others = session.unattended, self.others(session)
         if how is not None:
@@ -359,15 +387,20 @@ class Supervisor:
         self._leaderless.add(session)
         if session.queued:
             self._cancel(session, "its shell ended before its turn came")
-        if session.settled:
+        if session.announced:  # it could not hand over
+            session.announced = False
+            self._on_event("changed", session)
+            self._end_leftovers(session)
+        elif session.settled:
             return
-        if session not in self._endings and self._restarts.wants(session, returncode):
+        elif session not in self._endings and self._restarts.wants(session, returncode):
             self._streams.drain_what_is_there(session)
             session.last_returncode = returncode
             session.leftovers = self.others(session)
             self._end_leftovers(session)
         else:
             self._exited(session, returncode)
+            self._end_leftovers(session)
 
     def _exited(self, session: Session, returncode: int) -> None:
         self._streams.drain_what_is_there(session)
@@ -381,10 +414,14 @@ class Supervisor:
         if session.listed:
             session.leftovers = self.others(session)
             self._on_event("exited", session)
-            self._end_leftovers(session)
 
     def _end_leftovers(self, session: Session) -> None:
-        if session.leftovers and session.policy.on_leftovers == "kill" and session not in self._endings:
+        if (
+            session.listed
+            and session.leftovers
+            and session.policy.on_leftovers == "kill"
+            and session not in self._endings
+        ):
             self._endings.begin(session, reason="", grace=GRACE_SECONDS)
 
     def _look_for_over(self) -> None:
@@ -442,10 +479,11 @@ class Supervisor:
 
     def _put_down_the_end(self, session: Session, reason: str) -> None:
         session.order = None
+        self._announcements.forget(session)
         self._streams.close(session)
         self._on_drained(session)
         session.over = True
-        session.queued = session.stopped = False
+        session.queued = session.stopped = session.announced = False
         self._stdin.forget(session)
         session.leftovers = []
         if session.last_returncode is not None:  # it was to be started again

@@ -38,6 +38,9 @@ MAX_HELD_DESCRIPTORS = 256
 """As many open descriptors of one leader are listed, and can be held for the next."""
 
 SOCKET_NAME = "sock"
+ANNOUNCEMENTS_NAME = "ends"
+"""A fifo beside the socket: see ``announcements``."""
+
 LOG_NAME = "broker.log"
 RUN_NAME = "run.json"
 META_NAME = "meta.json"
@@ -70,12 +73,12 @@ class FrameError(ValueError):
 class SessionRecord(TypedDict):
     """What the broker says of a session, in answers and in events.
 
-    Times are Unix seconds, cursors and sizes bytes. ``returncode`` is negative for a signal. ``pid``
-    is None until a queued session starts. ``client`` is the number of the client that owns it, ``policy``
-    has what is not at its default, ``waits_for`` is ``line``, ``password``, ``keys`` or None, ``descriptors`` are
-    those above 2 that a leader had open for its children when it stopped itself, ``usage`` has CPU seconds, resident
-    bytes, the most of these, number of processes, bytes read from storage and written to it, as of the broker's last
-    look.
+    Times are Unix seconds, cursors and sizes bytes. ``returncode`` is negative for a signal. ``pid`` is None until a
+    queued session starts. ``client`` is the number of the client that owns it, ``policy`` has what is not at its
+    default, ``waits_for`` is ``line``, ``password``, ``keys`` or None, ``announced`` says that the leader has told its
+    exit status and still lives, ``descriptors`` are those above 2 that a leader had open for its children when it
+    stopped itself, ``usage`` has CPU seconds, resident bytes, the most of these, number of processes, bytes read from
+    storage and written to it, as of the broker's last look.
     """
 
     session_id: str
@@ -100,6 +103,7 @@ class SessionRecord(TypedDict):
     dropped_bytes: int
     drained: bool
     stopped: bool
+    announced: bool
     waits_for: str | None
     over: bool
     end_reason: str | None

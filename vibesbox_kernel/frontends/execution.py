@@ -110,6 +110,7 @@ class CellExecutor:
             # the magic itself that says what is wrong.
             with contextlib.suppress(VibesboxError):
                 await self._runner.start()
+                await self._runner.settled()  # the directory that a path of theirs begins in may just have changed
         for call in cell.magics:
             report = await self._perform(call, label, output)
             if report.failure is not None:

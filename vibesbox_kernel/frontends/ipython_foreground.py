@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from vibesbox_kernel.sessions import SessionManager
     from vibesbox_kernel.shell.cell import Cell
-    from vibesbox_kernel.shell.runner import CellOutcome, CellRunner
+    from vibesbox_kernel.shell.outcome import CellOutcome
+    from vibesbox_kernel.shell.runner import CellRunner
 
 REAPING_SECONDS = 1.0
 HINT_SECONDS = 1.5

@@ -196,6 +196,7 @@ class VibesboxKernel(QuickAnswers):
 
     async def do_complete(self, code: str, cursor_pos: int) -> dict[str, Any]:
         """What fits at the cursor."""
+        await self.sessions.engine.run(self._runner.settled())
         found = await self._help.complete(code, cursor_pos, cwd=self._directory())
         return {
             "status": "ok",

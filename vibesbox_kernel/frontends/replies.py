@@ -11,7 +11,7 @@ from vibesbox_kernel.models import EndReason, ExitStatus
 from vibesbox_kernel.shell.error_words import in_words
 
 if TYPE_CHECKING:
-    from vibesbox_kernel.shell.runner import CellOutcome
+    from vibesbox_kernel.shell.outcome import CellOutcome
 
 FACTS = "vibesbox"
 """The key under which a reply's content carries what belongs into its metadata, until it is sent."""

@@ -122,6 +122,7 @@ def _how_it_ended(end: dict[str, Any], record: SessionRecord, directory: Path, *
         "drained": True,
         "queued": False,
         "stopped": False,
+        "announced": False,
         "client": None,
         "leftovers": [],
         "end_reason": end.get("reason") if known else EndReason.LOST,

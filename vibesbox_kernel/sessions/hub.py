@@ -442,7 +442,8 @@ class Hub:
     def _lose(self, entry: Entry, now: float) -> None:
         lost: SessionRecord = {**entry.record, "over": True, "drained": True, "end_reason": EndReason.LOST}
         lost["ended_at"], lost["duration"] = now, max(0.0, now - lost["started_at"])
-        lost["leftovers"], lost["stopped"], lost["waits_for"] = [], False, None
+        lost["leftovers"], lost["waits_for"] = [], None
+        lost["stopped"] = lost["announced"] = False
         lost["queued"], lost["client"] = False, None
         self.mirror.put(lost, entry.command, entry.instance)
         entry.wake()

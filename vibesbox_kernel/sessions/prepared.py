@@ -2,7 +2,8 @@
 
 A prepared session's leader is already running and waits for its control pipe; it is listed from the
 moment it begins. A leader may stop itself to hand over what it has (SIGSTOP to itself); its manager
-then settles it with the exit status that it left, and lets it go, or keeps it for its children.
+then settles it with the exit status that it left, and lets it go, or keeps it for its children. Before
+that it may announce its exit status, for those who only wait for that.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Unpack
 
-from vibesbox_kernel.broker.wire import MAX_HELD_DESCRIPTORS, pack_bytes
+from vibesbox_kernel.broker.wire import ANNOUNCEMENTS_NAME, MAX_HELD_DESCRIPTORS, pack_bytes
 from vibesbox_kernel.errors import InvalidOptionError
 from vibesbox_kernel.models import ExitStatus, SessionInfo
 from vibesbox_kernel.sessions import validation
@@ -49,13 +51,15 @@ class Handover:
     """What a leader did at the end of its work.
 
     Attributes:
-        stopped: It stopped itself to hand over; otherwise it has exited with ``exit_status``.
-        exit_status: How it exited; None when it stopped, or when that was lost with the broker.
+        stopped: It has stopped itself to hand over.
+        announced: It has announced ``exit_status``, and lives. If it has done neither, it has exited.
+        exit_status: How it exited, or will; None when it only stopped, or when that was lost with the broker.
         others: Live processes of the session besides the leader, at that moment.
         descriptors: Those above 2 that a leader had open for its children when it stopped.
     """
 
     stopped: bool
+    announced: bool
     exit_status: ExitStatus | None
     others: int
     descriptors: tuple[int, ...] = ()
@@ -80,6 +84,11 @@ class HeldDescriptors:
 
 class PreparedSessions(ManagerPart):
     """The methods of a SessionManager for sessions that are prepared ahead."""
+
+    @property
+    def announcements(self) -> Path:
+        """The fifo to which a leader may write ``TOKEN CODE``, a line, to announce its exit status."""
+        return self.hub.places.runtime / ANNOUNCEMENTS_NAME
 
     @on_engine
     async def prepare_session(
@@ -136,6 +145,7 @@ class PreparedSessions(ManagerPart):
         command: str,
         name: str | None = None,
         control: bytes,
+        token: str = "",
         durable: bool = False,
         unattended: Unattended | None = None,
         **limits: Unpack[PolicyOptions],
@@ -144,6 +154,7 @@ class PreparedSessions(ManagerPart):
 
         Args:
             control: What its leader reads from the control pipe, at most 4096 bytes.
+            token: A secret by which it may announce its exit status; see ``announcements``.
             durable: It outlives this program.
             unattended: How it is settled if it stops itself when nobody owns it.
             limits: See ``SessionPolicy``; not ``max_restarts``, since what was prepared is used up.
@@ -164,6 +175,7 @@ class PreparedSessions(ManagerPart):
                 command=pack_command(command),
                 name=name,
                 control=pack_bytes(control),
+                token=token,
                 durable=durable,
                 policy=wire_policy(policy),
                 unattended=None if unattended is None else asdict(unattended),
@@ -177,17 +189,30 @@ class PreparedSessions(ManagerPart):
         self.hub.forget_command(session_id)
 
     @on_engine
-    async def wait_handover(self, session_id: str) -> Handover:
+    async def wait_handover(self, session_id: str, *, announced: bool = False) -> Handover:
         """Wait until a session's leader stops itself, or exits.
+
+        Args:
+            announced: Or until it announces its exit status.
 
         Raises:
             SessionNotFoundError: It has not begun.
         """
         entry = self.hub.mirror.find(session_id)
-        await self.hub.wait_until(entry, lambda: entry.record["stopped"] or entry.exit_status is not None or entry.over)
+
+        def is_there() -> bool:
+            record = entry.record
+            waits = record["announced"] and not announced
+            return record["stopped"] or record["over"] or (entry.exit_status is not None and not waits)
+
+        await self.hub.wait_until(entry, is_there)
         record = entry.record
         return Handover(
-            record["stopped"], entry.exit_status, len(record["leftovers"]), tuple(record.get("descriptors", ()))
+            record["stopped"],
+            record["announced"],
+            entry.exit_status,
+            len(record["leftovers"]),
+            tuple(record.get("descriptors", ())),
         )
 
     @on_engine

@@ -54,10 +54,12 @@ class Driver:
     Args:
         root: A private directory; everything is made below it.
         bash: The path of the bash.
+        announcements: The fifo to which a bash announces its exit status, by its mark; none if it shall not.
     """
 
-    def __init__(self, root: Path, bash: str) -> None:
+    def __init__(self, root: Path, bash: str, *, announcements: Path | None = None) -> None:
         self.bash = bash
+        self._announcements = "" if announcements is None else str(announcements)
         self._root = root
         self._numbers = itertools.count(1)
         self.directory = root / "driver"
@@ -90,6 +92,7 @@ class Driver:
             str(self.directory),
             str(directory.path),
             directory.mark,
+            self._announcements,
         ]
 
     def startup_argv(self, *, rc_files: bool) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 from collections.abc import Coroutine
@@ -22,6 +23,7 @@ from vibesbox_kernel.shell.turn import Turn, what_it_waits_for
 if TYPE_CHECKING:
     from vibesbox_kernel.sessions import SessionManager
     from vibesbox_kernel.sessions.command_session import CommandSession
+    from vibesbox_kernel.shell.outcome import CellOutcome
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Running:
         session: What is known of it, to the last, even when the manager remembers it no more.
         pump: Shows its output, until the session ends.
         turn: Whether and how long it waits in a queue.
+        outcome: What became of it, once that is known.
     """
 
     cell: Cell
@@ -43,6 +46,25 @@ class Running:
     pump: OutputPump
     interruption: Interruption
     turn: Turn
+    outcome: asyncio.Future[CellOutcome]
+
+    def tell(self, outcome: CellOutcome) -> None:
+        """Make its outcome known; what should be told once it is known already is said in its own cell."""
+        if not self.outcome.done():
+            self.outcome.set_result(outcome)
+            return
+        for notice in outcome.notices:
+            self.sink.text(f"[vibesbox: {notice}]\n")
+
+    def fail(self, error: BaseException) -> bool:
+        """Its outcome will never be known; returns whether somebody waits to hear that."""
+        if not self.foreground or self.outcome.done():
+            return False
+        if isinstance(error, asyncio.CancelledError):
+            self.outcome.cancel()
+        else:
+            self.outcome.set_exception(error)
+        return True
 
     @property
     def foreground(self) -> bool:
@@ -112,6 +134,7 @@ async def begin(
         command=cell.script,
         name=options.name,
         control=control,
+        token=waiting.directory.mark,
         durable=options.durable,
         unattended=waiting.directory.unattended,  # always: what is not durable may be made so
         **options.limits,
@@ -124,7 +147,9 @@ async def begin(
     session = manager.get_session(waiting.session_id)
     if session is None:
         raise SessionNotFoundError(waiting.session_id)
-    running = Running(cell, script, waiting, session, sink, pump, interruption, turn)
+    running = Running(
+        cell, script, waiting, session, sink, pump, interruption, turn, asyncio.get_running_loop().create_future()
+    )
     manager.engine.start(running.while_ours(pump.run()), name=f"vibesbox-output-{label}")
     if turn.waits:
         sink.text(f"[vibesbox: {_waits_for(manager, running)}]\n")

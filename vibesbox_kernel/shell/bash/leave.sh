@@ -1,7 +1,8 @@
 # The cell has come to its end by itself.
 #
 # If it has set an EXIT trap of its own, ours is gone: put it back, and let cell.sh run the user's commands first, with
-# the cell's status in $?. Otherwise exit now, while the output is still turned off (xtrace would show the `exit`).
+# the cell's status in $?. Otherwise exit now, while the output is still turned off (xtrace would show the `exit`); nothing
+# can change the exit status any more, so it is announced, and who waits for the cell need not wait for the state.
 {
     __vb_status=$? __vb_way=end
     builtin enable -n >|"$__vb_cell/disabled"
@@ -12,6 +13,7 @@
     builtin read -r -d '' __vb_goodbye <"$__vb_cell/exit-trap" || builtin :
     builtin trap -- "$__vb_trap" EXIT
     if [[ -z $__vb_goodbye || $__vb_goodbye == "trap -- '{ __vb_status="* ]]; then
+        [[ ! $__vb_announcements ]] || builtin printf '%s %s\n' "$__vb_mark" "$__vb_status" >>"$__vb_announcements"
         builtin exit "$__vb_status"
     fi
     builtin eval "__vb_goodbye=(${__vb_goodbye#trap -- })"
