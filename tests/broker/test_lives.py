@@ -272,6 +272,7 @@ class House:
             self.supervisor.end(session, reason="killed", grace=0)
         self.until(lambda: not self.supervisor.running)
         self.supervisor.upkeep._sampler.close()
+        self.supervisor._announcements.close()
         signal.signal(signal.SIGCHLD, self._handler)
         os.close(signal.set_wakeup_fd(-1))
         os.close(self.loop._signals_end)

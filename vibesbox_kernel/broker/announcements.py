@@ -29,6 +29,7 @@ class Announcements:
     """
 
     def __init__(self, loop: Loop, path: str, *, on_announced: Callable[[Session, int], None]) -> None:
+        self._loop = loop
         self._on_announced = on_announced
         self._awaited: dict[bytes, Session] = {}
         self._begun = b""
@@ -38,6 +39,11 @@ class Announcements:
         # For writing too: then it never ends, and no writer ever waits for a reader.
         self._descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         loop.watch(self._descriptor, self._read)
+
+    def close(self) -> None:
+        """Hear nothing more."""
+        self._loop.unwatch(self._descriptor)
+        os.close(self._descriptor)
 
     def expect(self, session: Session) -> None:
         """A session that has a token may announce its status from now on."""
