@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal as signals
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Self
@@ -76,6 +77,19 @@ class IoMode(StrEnum):
 
     PIPE = "pipe"
     PTY = "pty"
+    SPLIT = "split"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether they are terminals: one, or one for stderr as well."""
+        return self is not IoMode.PIPE
+
+
+class StreamName(StrEnum):
+    """Which of its streams a session has written to; all is stdout's where they are not told apart."""
+
+    STDOUT = "stdout"
+    STDERR = "stderr"
 
 
 class OnFull(StrEnum):
@@ -274,6 +288,9 @@ class OutputChunk(_Frozen):
 
     ``dropped`` counts the bytes between the cursor asked for and the first byte of ``data`` that are
     gone (disk limit, full disk). ``eof`` says that nothing will ever follow ``next_cursor``.
+
+    Where stderr is kept apart (``IoMode.SPLIT``), ``errors`` has the ranges ``[start, end)`` of ``data``
+    that were written to it, in their order.
     """
 
     cursor: int
@@ -281,6 +298,18 @@ class OutputChunk(_Frozen):
     next_cursor: int
     dropped: int = 0
     eof: bool = False
+    errors: tuple[tuple[int, int], ...] = ()
+
+    def pieces(self) -> Iterator[tuple[StreamName, bytes]]:
+        """The data in its order, cut where it goes from one stream to the other."""
+        at = 0
+        for start, end in self.errors:
+            if at < start:
+                yield StreamName.STDOUT, self.data[at:start]
+            yield StreamName.STDERR, self.data[start:end]
+            at = end
+        if at < len(self.data):
+            yield StreamName.STDOUT, self.data[at:]
 
 
 class CommandResult(_Frozen):

@@ -17,7 +17,7 @@ import pytest
 from tests.broker.test_spool import Disk, descriptors_in, read_all
 from vibesbox_kernel.broker import spool as spool_module
 from vibesbox_kernel.broker.loop import Loop
-from vibesbox_kernel.broker.session import Session
+from vibesbox_kernel.broker.session import Outlet, Session
 from vibesbox_kernel.broker.spool import Spool
 from vibesbox_kernel.broker.streams import Streams
 from vibesbox_kernel.sessions.spool_reader import SpoolReader
@@ -76,7 +76,7 @@ class House:
 
     def close(self) -> None:
         for session in self._sessions:
-            if session.output >= 0:
+            if session.outlets:
                 self.streams.close(session)
         for end in self._ends:
             with contextlib.suppress(OSError):
@@ -106,7 +106,7 @@ class House:
             spool=Spool(str(directory), limit_bytes=limit_bytes, on_full=on_full, retry_seconds=0),
             listed=True,
         )
-        session.output = output
+        session.outlets = (Outlet(output),)
         os.set_blocking(output, False)
         self._sessions.append(session)
         self.streams.open(session)
@@ -259,7 +259,7 @@ def test_a_terminal_that_is_hung_up_while_its_session_waits_does_not_keep_the_lo
     assert house.loop._selector.select(0) == []
     session.spool.discard(1000)
     house.streams.resume(session)
-    house.until(lambda: session.spool.end >= min(sent, 2000) or session.reopening is not None)
+    house.until(lambda: session.spool.end >= min(sent, 2000) or session.outlets[0].reopening is not None)
     house.streams.close(session)
     assert session.output == -1
 

@@ -60,6 +60,7 @@ class FakeSession:
 
     info: SessionInfo
     output: bytearray = field(default_factory=bytearray)
+    errors: list[tuple[int, int]] = field(default_factory=list)
     oldest: int = 0
     eof: bool = False
     news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -173,6 +174,11 @@ class FakeManager:
             next_cursor=start + len(data) if data else cursor,
             dropped=start - cursor if data else 0,
             eof=session.eof and not data,
+            errors=tuple(
+                (max(begin - start, 0), min(end - start, len(data)))
+                for begin, end in session.errors
+                if begin < start + len(data) and end > start
+            ),
         )
 
     async def terminate_session(self, ref: int | str, force: bool = False) -> bool:

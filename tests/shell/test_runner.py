@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from vibesbox_kernel.errors import DirectoryNotFoundError, NameTakenError, ShellNotFoundError
-from vibesbox_kernel.models import EndReason, ExitStatus, SessionStatus
+from vibesbox_kernel.models import EndReason, ExitStatus, SessionStatus, StreamName
 from vibesbox_kernel.sessions import SessionManager
 from vibesbox_kernel.shell.cell import parse_cell
 from vibesbox_kernel.shell.outcome import CellOutcome
@@ -27,7 +27,7 @@ class Shown:
         self.changed = asyncio.Event()
         self._loop = asyncio.get_running_loop()
 
-    def text(self, text: str) -> None:
+    def text(self, text: str, stream: StreamName = StreamName.STDOUT) -> None:
         self.written += text
         self._loop.call_soon_threadsafe(self.changed.set)
 

@@ -13,6 +13,7 @@ import anyio
 import pytest
 
 from tests.shell.fake_manager import FakeManager, FakeSession, VirtualClock, settle
+from vibesbox_kernel.models import StreamName
 from vibesbox_kernel.sessions import SessionManager
 from vibesbox_kernel.shell.stream import OutputPump
 
@@ -25,11 +26,13 @@ class Recorder:
 
     clock: VirtualClock
     got: list[tuple[float, str, str]] = field(default_factory=list)
+    streams: list[StreamName] = field(default_factory=list)
 
-    def text(self, text: str) -> None:
+    def text(self, text: str, stream: StreamName = StreamName.STDOUT) -> None:
         assert text
         assert not text.endswith("\r")
         self.got.append((self.clock.now(), "text", text))
+        self.streams.append(stream)
 
     def omitted(self, notice: str) -> None:
         assert "\n" not in notice
@@ -346,3 +349,45 @@ async def test_a_cancelled_pump_can_still_be_flushed():
         on.write(b"b")
         await on.pump.flush_to(2)
         assert on.sink.shown == "ab"
+
+
+def in_split(session: FakeSession, *pieces: tuple[StreamName, bytes]) -> bytes:
+    """Output of both streams, which a session notes as such; returns it."""
+    data = b""
+    for stream, piece in pieces:
+        begin = len(session.output) + len(data)
+        data += piece
+        if stream is StreamName.STDERR:
+            session.errors.append((begin, begin + len(piece)))
+    return data
+
+
+OUT, ERR = StreamName.STDOUT, StreamName.STDERR
+
+
+async def test_two_streams_come_apart_and_in_their_order():
+    async with stage() as on:
+        on.write(in_split(on.session, (OUT, b"one\n"), (ERR, b"two\n"), (OUT, b"three\n")), eof=True)
+        await on.clock.advance(1)
+        assert on.sink.all("text") == ["one\n", "two\n", "three\n"]
+        assert on.sink.streams == [OUT, ERR, OUT]
+
+
+async def test_a_character_cut_in_two_by_the_other_stream_comes_whole():
+    """Ours: each stream has its own half characters and escape sequences."""
+    async with stage() as on:
+        on.write(in_split(on.session, (OUT, b"\xc3"), (ERR, b"!"), (OUT, b"\xa9\n")), eof=True)
+        await on.clock.advance(1)
+        assert on.sink.all("text") == ["!", "é\n"]
+
+
+async def test_streams_that_go_to_and_fro_for_ever_become_few_messages():
+    """Ours: a page shows fifty outputs of a cell, and hides what is beyond."""
+    async with stage() as on:
+        for _ in range(400):
+            on.write(in_split(on.session, (OUT, b"out\n"), (ERR, b"err\n")))
+            await on.clock.advance(0.01)
+        on.write(b"", eof=True)
+        await on.clock.advance(5)
+        assert on.sink.shown.count("out") == on.sink.shown.count("err") == 400
+        assert len(on.sink.streams) < 60

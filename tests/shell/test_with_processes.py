@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import anyio
 import pytest
 
+from vibesbox_kernel.models import StreamName
 from vibesbox_kernel.sessions import SessionManager
 from vibesbox_kernel.shell.magics import parse_magic
 from vibesbox_kernel.shell.output_verbs import follow_output
@@ -31,7 +32,7 @@ class Shown:
         self.notices: list[str] = []
         self.tails: list[str] = []
 
-    def text(self, text: str) -> None:
+    def text(self, text: str, stream: StreamName = StreamName.STDOUT) -> None:
         self.texts.append(text)
 
     def omitted(self, notice: str) -> None:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from vibesbox_kernel.broker import system
 from vibesbox_kernel.broker.forked import ForkFailedError, fork_and_exec
 from vibesbox_kernel.broker.holding import Held, sources_clear_of_targets
-from vibesbox_kernel.broker.wire import CONTROL_DESCRIPTOR
+from vibesbox_kernel.broker.wire import CONTROL_DESCRIPTOR, TERMINALS
 
 FileAction = tuple[int, int, str, int, int] | tuple[int, int, int]
 _IUTF8 = 0o40000  # the line editor erases characters, not bytes; the termios module does not name it
@@ -32,7 +32,8 @@ class Launch:
     """How to start one leader.
 
     Attributes:
-        io: ``pipe`` (stdout and stderr merged in one pipe) or ``pty`` (a controlling terminal).
+        io: ``pipe`` (stdout and stderr merged in one pipe), ``pty`` (a controlling terminal) or ``split`` (the
+            same, and another terminal for stderr).
         feed: Give a pipe session an open standard input; otherwise it reads end of file at once.
         descriptor_limit: Its soft limit of open descriptors; the broker has raised its own.
         control: Give the child the read end of a control pipe as descriptor 250.
@@ -71,6 +72,7 @@ class Launched:
     output: int
     input: int
     control: int
+    errors: int = -1
 
 
 class LaunchFailedError(Exception):
@@ -150,8 +152,8 @@ def resize(master: int, rows: int, columns: int) -> None:
 
 def _launch(order: Launch, tag: int, descriptors: _Descriptors) -> Launched:
     actions: list[FileAction] = []
-    control = feed = -1
-    if order.io == "pty":
+    control = feed = errors = -1
+    if order.io in TERMINALS:
         output, terminal = descriptors.terminal(order.rows, order.columns)
         feed = output
         # The first terminal that a leader without one opens becomes its controlling terminal.
@@ -165,7 +167,12 @@ def _launch(order: Launch, tag: int, descriptors: _Descriptors) -> Launched:
         else:
             actions.append((os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0))
         actions.append((os.POSIX_SPAWN_DUP2, childs, 1))
-    actions.append((os.POSIX_SPAWN_DUP2, 1, 2))
+    if order.io == "split":
+        # Not to be the controlling terminal: there is one already, which input goes to.
+        errors, terminal = descriptors.terminal(order.rows, order.columns)
+        actions.append((os.POSIX_SPAWN_OPEN, 2, terminal, os.O_RDWR | os.O_NOCTTY, 0))
+    else:
+        actions.append((os.POSIX_SPAWN_DUP2, 1, 2))
     if order.control:
         read_end, control = descriptors.pipe_to_child()
         actions.append((os.POSIX_SPAWN_DUP2, read_end, CONTROL_DESCRIPTOR))
@@ -173,7 +180,7 @@ def _launch(order: Launch, tag: int, descriptors: _Descriptors) -> Launched:
     with sources_clear_of_targets(order.inherited) as pairs, _inherited(order, tag):
         pid = _spawn(order, [*actions, *((os.POSIX_SPAWN_DUP2, source, target) for source, target in pairs)])
     system.limit_descriptors(pid, order.descriptor_limit)
-    return Launched(pid=pid, output=output, input=feed, control=control)
+    return Launched(pid=pid, output=output, input=feed, control=control, errors=errors)
 
 
 def _spawn(order: Launch, actions: Sequence[FileAction]) -> int:

@@ -223,9 +223,10 @@ class Operations:
         session = self._running(client, request)
         rows = read.integer(request, "rows", 1, read.MAX_TERMINAL_SIDE)
         columns = read.integer(request, "columns", 1, read.MAX_TERMINAL_SIDE)
-        if not session.is_pty or session.output < 0:
+        if not session.is_pty or not session.outlets:
             raise RefusedError("ended", "has no terminal")
-        resize(session.output, rows, columns)
+        for outlet in session.outlets:
+            resize(outlet.descriptor, rows, columns)
         return {}
 
     def _end(self, client: Client, request: Message) -> None:

@@ -175,8 +175,8 @@ def launch_order(request: Message, *, prepared: bool, umask: int, limit: int) ->
         umask: Its umask.
         limit: Its soft limit of open descriptors.
     """
-    if request.get("io") not in ("pipe", "pty"):
-        _refuse("io", "pipe or pty")
+    if request.get("io") not in ("pipe", "pty", "split"):
+        _refuse("io", "pipe, pty or split")
     return Launch(
         argv=_arguments(request),
         env={**_environment(request), SESSION_MARKER: session_id(request)},

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from vibesbox_kernel.broker.policy import Policy
 from vibesbox_kernel.broker.spool import Spool
-from vibesbox_kernel.broker.wire import MAX_HELD_DESCRIPTORS, SessionRecord
+from vibesbox_kernel.broker.wire import MAX_HELD_DESCRIPTORS, STDOUT, TERMINALS, SessionRecord
 
 if TYPE_CHECKING:
     from vibesbox_kernel.broker.client import Client
@@ -22,6 +22,21 @@ MAX_LISTED_COMMAND = 200
 
 DEFAULT = Policy()
 """One for all sessions that ask for nothing."""
+
+
+@dataclass(eq=False, slots=True)
+class Outlet:
+    """One end that a session's output comes out of.
+
+    Attributes:
+        descriptor: Our end: of a pipe, or a terminal's master.
+        stream: Whose it is: that of stdout, or of both together, or of stderr.
+        reopening: The next look at a terminal that no process has open just now.
+    """
+
+    descriptor: int
+    stream: int = STDOUT
+    reopening: Timer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +63,7 @@ class Session:
         pid: Its leader; 0 until it has one.
         owner: The client whose end ends this session; None once that client is gone.
         label: The owner in words, for listings.
-        output: Read end of the pipe, or the pty's master; -1 after end of file.
+        outlets: Our ends of its output, as long as they are open: one, or two where stderr has its own.
         input: Write end of standard input (the master for a pty); -1 when it takes none.
         control: Write end of the control pipe of a prepared session; -1 otherwise.
         listed: False while a session is only prepared.
@@ -70,7 +85,6 @@ class Session:
         stopped: The leader has stopped itself and waits to be settled or resumed.
         unwritten: Input that it has not taken yet.
         fed_line_start: The input so far ends with a newline, or there was none.
-        reopening: The next look at a terminal that no process has open just now.
         waits_for_room: Its spool takes nothing just now, so its output is not read.
         room_timer: The next look at whether its spool takes something again.
         active_at: When it last put out or was given something, by the monotonic clock.
@@ -95,7 +109,7 @@ class Session:
     durable: bool = False
     order: Launch | None = None
     pid: int = 0
-    output: int = -1
+    outlets: tuple[Outlet, ...] = ()
     input: int = -1
     control: int = -1
     queued: bool = False
@@ -131,7 +145,6 @@ class Session:
     usage: list[float] | None = None
     noticed_at: float = 0.0
     fed_line_start: bool = True
-    reopening: Timer | None = None
     waits_for_room: bool = False
     room_timer: Timer | None = None
     active_at: float = field(default_factory=time.monotonic)
@@ -141,8 +154,13 @@ class Session:
 
     @property
     def is_pty(self) -> bool:
-        """Whether its streams are a terminal."""
-        return self.io == "pty"
+        """Whether its streams are terminals."""
+        return self.io in TERMINALS
+
+    @property
+    def output(self) -> int:
+        """Our end of its stdout, its terminal's master if it has one; -1 when it has come to its end."""
+        return next((outlet.descriptor for outlet in self.outlets if outlet.stream == STDOUT), -1)
 
     @property
     def succeeded(self) -> bool:

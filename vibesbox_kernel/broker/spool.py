@@ -12,8 +12,9 @@ import os
 import time
 from typing import TYPE_CHECKING
 
+from vibesbox_kernel.broker.stream_index import StreamIndex
 from vibesbox_kernel.broker.tail import TAIL_BYTES, Tail
-from vibesbox_kernel.broker.wire import SEGMENT_PREFIX
+from vibesbox_kernel.broker.wire import SEGMENT_PREFIX, STDOUT
 
 if TYPE_CHECKING:
     from vibesbox_kernel.broker.budget import Budget
@@ -45,6 +46,7 @@ class Spool:
         on_full: ``drop_oldest``, or ``block``: then nothing stored is ever dropped for a limit, and
             whoever writes asks ``room`` first.
         budget: The limit of all sessions together.
+        split: Keep apart what was written to stderr; see ``stream_index``.
 
     Attributes:
         end: Cursor behind the last byte that the session has put out, stored or not.
@@ -59,6 +61,7 @@ class Spool:
         "_closed_bytes",
         "_directory",
         "_file",
+        "_index",
         "_limit_bytes",
         "_retry_seconds",
         "_seen",
@@ -83,6 +86,7 @@ class Spool:
         tail_bytes: int = TAIL_BYTES,
         on_full: str = "drop_oldest",
         budget: Budget | None = None,
+        split: bool = False,
     ) -> None:
         self.end = 0
         self.problem: str | None = None
@@ -90,6 +94,7 @@ class Spool:
         self._retry_seconds = retry_seconds
         self._tail_bytes = tail_bytes
         self._budget = budget
+        self._index = StreamIndex(directory) if split else None
         self._closed: tuple[tuple[int, int], ...] = ()  # (start, size) of the segments that are final
         self._closed_bytes = 0
         self._start = -1  # of the segment that grows; -1 when there is none
@@ -135,12 +140,14 @@ class Spool:
         """Bytes that may be written before something must be dropped; 0 while the disk refuses."""
         return 0 if self.problem is not None else max(0, self._limit_bytes - self.stored)
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes, stream: int = STDOUT) -> None:
         """Append. What can not be stored is counted in ``dropped``; its last bytes are tried again later.
 
         A blocking spool is asked for ``room`` first; at its session's end it takes what was left in the
         pipe, which is little, beyond its limit.
         """
+        if self._index is not None:
+            self._index.switch(self.end, stream)
         rest = memoryview(data)
         now = time.monotonic()
         if self.problem is None or (now >= self._try_again_at and self.retry()):
@@ -213,7 +220,9 @@ class Spool:
             self._finish_segment()
         if not self._closed or not self._unlink(self._closed[0][0]):
             return 0
-        size, self._closed = self._closed[0][1], self._closed[1:]
+        (start, size), self._closed = self._closed[0], self._closed[1:]
+        if self._index is not None:
+            self._index.drop(start)
         self._closed_bytes -= size
         self._count(-size)
         return size
@@ -233,10 +242,15 @@ class Spool:
                 self._budget.claim(min(len(data), self._segment_bytes))
             if self._file < 0 or self._start + self._size != cursor:
                 self._open_at(cursor)
-            taken = os.write(self._file, data[: self._segment_bytes - self._size])
+            data = data[: self._segment_bytes - self._size]
+            if self._index is not None:
+                self._index.store(self._start, cursor, cursor + len(data))
+            taken = os.write(self._file, data)
         except OSError as error:
             self._refused(error)
             return 0
+        if self._index is not None:
+            self._index.stored(cursor + taken)
         self._size += taken
         self._count(taken)
         if self._size >= self._segment_bytes:

@@ -16,8 +16,9 @@ from vibesbox_kernel.broker.cgroup import Cgroups
 from vibesbox_kernel.broker.forked import limit_held
 from vibesbox_kernel.broker.launch import Launch, Launched, LaunchFailedError, launch
 from vibesbox_kernel.broker.policy import Policy
-from vibesbox_kernel.broker.session import Session
+from vibesbox_kernel.broker.session import Outlet, Session
 from vibesbox_kernel.broker.spool import LIMIT_BYTES, Spool
+from vibesbox_kernel.broker.wire import STDERR
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +58,13 @@ class Starter:
             cwd=sys.intern(order.cwd),  # many have the same, each from a message of its own
             io=sys.intern(order.io),
             directory=directory,
-            spool=Spool(directory, limit_bytes=limit, on_full=policy.on_full, budget=self._budget),
+            spool=Spool(
+                directory,
+                limit_bytes=limit,
+                on_full=policy.on_full,
+                budget=self._budget,
+                split=order.io == "split",
+            ),
             order=replace(order, nice=policy.nice, cpu_seconds=policy.max_cpu_seconds),
             policy=policy,
         )
@@ -80,7 +87,7 @@ class Starter:
         _keep_a_reserve(order.argv[0], RESERVED_DESCRIPTORS + self._budget.free_files)
         launched = self._launch(session, order)
         session.pid, session.leader_alive = launched.pid, True
-        session.output, session.input, session.control = launched.output, launched.input, launched.control
+        session.outlets, session.input, session.control = _outlets(launched), launched.input, launched.control
         _note_start(session)
         if session.policy.max_restarts == 0:
             session.order = None  # it holds an environment, and is not needed again
@@ -122,6 +129,11 @@ class Starter:
         except OSError as error:
             logger.warning("session=%s: no cgroup for it: %s", session.session_id, error)
             return None
+
+
+def _outlets(launched: Launched) -> tuple[Outlet, ...]:
+    errors = () if launched.errors < 0 else (Outlet(launched.errors, STDERR),)
+    return (Outlet(launched.output), *errors)
 
 
 def _note_start(session: Session) -> None:

@@ -8,8 +8,9 @@ from collections.abc import Callable
 
 from vibesbox_kernel.broker import system
 from vibesbox_kernel.broker.loop import Loop
-from vibesbox_kernel.broker.session import Session
+from vibesbox_kernel.broker.session import Outlet, Session
 from vibesbox_kernel.broker.tail import TAIL_BYTES
+from vibesbox_kernel.broker.wire import STDOUT
 
 READ_BYTES = 1 << 16
 """What a pipe holds. A larger buffer would be fresh pages from the kernel at each read: 15 µs, not 1."""
@@ -47,11 +48,10 @@ class Streams:
         """
         session.unwritten, session.close_input_after, session.fed_line_start = None, False, True
         try:
-            self._loop.watch(session.output, self._on_ready, session)
+            for outlet in session.outlets:
+                self._loop.watch(outlet.descriptor, self._on_ready, session, outlet)
         except OSError:
-            for descriptor in {session.output, session.input, session.control} - {-1}:
-                os.close(descriptor)
-            session.output = session.input = session.control = -1
+            self._close_all(session)
             raise
 
     def drain_what_is_there(self, session: Session) -> None:
@@ -70,13 +70,11 @@ class Streams:
         self._drain_to_the_end(session, last=True)
         self._close_input(session)
         self._tell_room(session, readable=False)
-        if session.reopening is not None:
-            session.reopening.cancel()
-            session.reopening = None
         if session.control >= 0:
             os.close(session.control)
             session.control = -1
-        self._finish(session)
+        for outlet in session.outlets:
+            self._finish(session, outlet)
 
     def feed(self, session: Session, data: bytes, *, eof: bool, on_room: Callable[[bool], None]) -> None:
         """Queue input.
@@ -105,37 +103,39 @@ class Streams:
             self._look_for_room_later(session)
             return
         self._wait_no_more(session)
-        if session.output >= 0 and session.reopening is None:
-            self._watch_output(session)
+        self._watch_output(session)
 
-    def _ready(self, session: Session) -> None:
-        if session.unwritten:
+    def _ready(self, session: Session, outlet: Outlet) -> None:
+        if session.unwritten and outlet.stream == STDOUT:
             self._write(session)
-        self._drain(session, TURN_BYTES)
+        if outlet in session.outlets:
+            self._drain(session, outlet, TURN_BYTES)
 
     def _drain_to_the_end(self, session: Session, *, last: bool) -> None:
-        if session.output >= 0:
-            limit = _PTY_BYTES if session.is_pty else _pipe_size(session.output)
-            self._drain(session, limit, until_empty=True, last=last)
+        for outlet in session.outlets:
+            limit = _PTY_BYTES if session.is_pty else _pipe_size(outlet.descriptor)
+            self._drain(session, outlet, limit, until_empty=True, last=last)
 
-    def _drain(self, session: Session, limit: int, *, until_empty: bool = False, last: bool = False) -> None:
+    def _drain(
+        self, session: Session, outlet: Outlet, limit: int, *, until_empty: bool = False, last: bool = False
+    ) -> None:
         got = 0
-        while got < limit and session.output >= 0:
+        while got < limit:
             count = READ_BYTES if last else _bytes_to_ask_for(session)
             if count == 0:
                 self._wait_for_room(session)
                 break
             try:
-                data = os.read(session.output, count)
+                data = os.read(outlet.descriptor, count)
             except BlockingIOError:
                 break
             except OSError:
-                self._hung_up(session)
+                self._hung_up(session, outlet)
                 break
             if not data:
-                self._finish(session)
+                self._finish(session, outlet)
                 break
-            session.spool.write(data)
+            session.spool.write(data, outlet.stream)
             session.at_line_start = data[-1] == _NEWLINE
             got += len(data)
             if len(data) < _FULL_READ_BYTES and not until_empty:
@@ -147,7 +147,8 @@ class Streams:
     def _wait_for_room(self, session: Session) -> None:
         """Do not read any more: the pipe or terminal fills up, and the child waits in its write."""
         session.waits_for_room = True
-        self._loop.unwatch(session.output)
+        for outlet in session.outlets:
+            self._loop.unwatch(outlet.descriptor)
         self._look_for_room_later(session)
 
     def _look_for_room_later(self, session: Session) -> None:
@@ -171,28 +172,36 @@ class Streams:
             session.room_timer.cancel()
             session.room_timer = None
 
-    def _hung_up(self, session: Session) -> None:
+    def _hung_up(self, session: Session, outlet: Outlet) -> None:
         """No process has the terminal open just now. One may open it again as long as any lives."""
-        self._loop.unwatch(session.output)
-        if session.reopening is None and not session.over:
-            session.reopening = self._loop.call_later(REOPEN_SECONDS, lambda: self._look_again(session))
+        self._loop.unwatch(outlet.descriptor)
+        if outlet.reopening is None and not session.over:
+            outlet.reopening = self._loop.call_later(REOPEN_SECONDS, lambda: self._look_again(session, outlet))
 
-    def _look_again(self, session: Session) -> None:
-        session.reopening = None
-        if session.output >= 0 and not session.over:
+    def _look_again(self, session: Session, outlet: Outlet) -> None:
+        outlet.reopening = None
+        if not session.over:
             self._watch_output(session)
 
-    def _finish(self, session: Session) -> None:
-        if session.output < 0:
-            return
-        self._wait_no_more(session)
-        self._loop.unwatch(session.output)
-        os.close(session.output)
-        session.output = -1
-        if session.is_pty:
+    def _finish(self, session: Session, outlet: Outlet) -> None:
+        """The end of one outlet; with the last of them the session is drained."""
+        if outlet.reopening is not None:
+            outlet.reopening.cancel()
+        self._loop.unwatch(outlet.descriptor)
+        os.close(outlet.descriptor)
+        session.outlets = tuple(other for other in session.outlets if other is not outlet)
+        if session.is_pty and outlet.stream == STDOUT:
             session.input = -1  # it was the same descriptor
-        session.spool.close()
-        self._on_drained(session)
+        if not session.outlets:
+            self._wait_no_more(session)
+            session.spool.close()
+            self._on_drained(session)
+
+    @staticmethod
+    def _close_all(session: Session) -> None:
+        for descriptor in {session.input, session.control, *(one.descriptor for one in session.outlets)} - {-1}:
+            os.close(descriptor)
+        session.outlets, session.input, session.control = (), -1, -1
 
     def _write(self, session: Session) -> None:
         try:
@@ -206,8 +215,7 @@ class Streams:
         if len(session.unwritten or b"") <= MAX_UNREAD_INPUT_BYTES:
             self._tell_room(session, readable=True)
         if session.is_pty:
-            if session.reopening is None and session.output >= 0:
-                self._watch_output(session)
+            self._watch_output(session)
         elif session.unwritten:
             self._loop.watch_both(session.input, self._write, session, read=False, write=True)
         elif session.close_input_after:
@@ -216,12 +224,14 @@ class Streams:
             self._loop.unwatch(session.input)
 
     def _watch_output(self, session: Session) -> None:
-        """Watch the output; a terminal is the way in as well."""
+        """Watch the output; a terminal, that of stdout, is the way in as well."""
         if session.waits_for_room:
             self._look_for_room_later(session)
             return
-        writing = session.is_pty and bool(session.unwritten)
-        self._loop.watch_both(session.output, self._on_ready, session, read=True, write=writing)
+        for outlet in session.outlets:
+            if outlet.reopening is None:
+                writing = session.is_pty and outlet.stream == STDOUT and bool(session.unwritten)
+                self._loop.watch_both(outlet.descriptor, self._on_ready, session, outlet, read=True, write=writing)
 
     @staticmethod
     def _tell_room(session: Session, *, readable: bool) -> None:

@@ -409,7 +409,7 @@ class Supervisor:
         session.last_returncode = None
         session.exited_cursor = session.spool.end
         session.order = None
-        if session.output < 0:
+        if not session.outlets:
             self._on_drained(session)  # not told before, if it might have been started again
         if session.listed:
             session.leftovers = self.others(session)

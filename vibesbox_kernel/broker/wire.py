@@ -18,8 +18,11 @@ says how far each has come (``{"event": "output", "ends": {session_id: cursor}}`
 
 from __future__ import annotations
 
+import array
 import base64
+import bisect
 import json
+import sys
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
@@ -47,6 +50,15 @@ META_NAME = "meta.json"
 EXIT_NAME = "exit.json"
 SEGMENT_PREFIX = "out."
 """A session's output lies in files of this prefix and the absolute cursor at which each starts."""
+
+INDEX_PREFIX = "err."
+"""Beside a segment, with the same cursor: which of its bytes were written to stderr; see ``stream_index``."""
+
+TERMINALS = frozenset({"pty", "split"})
+"""The kinds of streams that are terminals."""
+
+STDOUT, STDERR = 0, 1
+MARK_BYTES = 8
 
 WORKSPACE_PREFIX = "work-"
 """Beside the socket, each client may have a directory of this prefix, its pid, a dash and a random word."""
@@ -134,6 +146,27 @@ def pack_bytes(data: bytes) -> str:
 def unpack_bytes(text: str) -> bytes:
     """The bytes of ``pack_bytes``; ValueError for anything else."""
     return base64.b64decode(text, validate=True)
+
+
+def index_path(directory: str, segment: int) -> str:
+    """Where the marks of a segment are."""
+    return f"{directory}/{INDEX_PREFIX}{segment}"
+
+
+def pack_mark(cursor: int, stream: int) -> bytes:
+    """The bytes from a cursor on come from a stream."""
+    return (cursor << 1 | stream).to_bytes(MARK_BYTES, "big")
+
+
+def unpack_marks(data: bytes, start: int, end: int) -> list[tuple[int, int]]:
+    """Cursors and streams that say whose the bytes of ``[start, end)`` are, in the order of the cursors."""
+    values = array.array("Q", data[: len(data) - len(data) % MARK_BYTES])  # half a mark is just being written
+    if sys.byteorder == "little":
+        values.byteswap()
+    ordered = sorted(values)  # they are, but for those that a full disk took at the second attempt
+    first = max(0, bisect.bisect_left(ordered, (start + 1) << 1) - 1)
+    last = bisect.bisect_left(ordered, end << 1)
+    return [(value >> 1, value & 1) for value in ordered[first:last]]
 
 
 class FrameDecoder:

@@ -7,6 +7,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from vibesbox_kernel.models import StreamName
+
 if TYPE_CHECKING:
     from ipykernel.kernelbase import Kernel
 
@@ -35,9 +37,9 @@ class CellOutput:
         self._placed: set[str] = set()
         self._at_line_start = True
 
-    def text(self, text: str) -> None:
+    def text(self, text: str, stream: StreamName = StreamName.STDOUT) -> None:
         """Show a session's output."""
-        self._stream("stdout", text)
+        self._stream(stream.value, text)
 
     def omitted(self, notice: str) -> None:
         """Say in a line what of a session's output is left out; a later notice takes the line's place."""

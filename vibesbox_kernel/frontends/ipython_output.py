@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -18,6 +19,7 @@ from uuid import uuid4
 from IPython.display import publish_display_data
 
 from vibesbox_kernel.frontends.cell_output import CellOutput
+from vibesbox_kernel.models import StreamName
 from vibesbox_kernel.shell.stream import OutputSink
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ NOTEBOOK_WIDTH = 100
 """Columns of a table as text; as wide as the terminals of sessions."""
 
 T = TypeVar("T")
+_Piece = Callable[[OutputSink], None]
+"""Something that a sink is to show."""
 
 
 def kernel_of(shell: InteractiveShell) -> Any:
@@ -88,7 +92,7 @@ class Relay:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._queue: SimpleQueue[tuple[str, str] | None] = SimpleQueue()
+        self._queue: SimpleQueue[_Piece | None] = SimpleQueue()
         self._detached = False
         self._later: OutputSink | None = None
 
@@ -97,23 +101,23 @@ class Relay:
         """Whether a thread waits for what comes."""
         return not self._detached
 
-    def text(self, text: str) -> None:
+    def text(self, text: str, stream: StreamName = StreamName.STDOUT) -> None:
         """Called by the pump."""
-        self._put("text", text)
+        self._put(lambda sink: sink.text(text, stream))
 
     def omitted(self, notice: str) -> None:
         """Called by the pump."""
-        self._put("omitted", notice)
+        self._put(lambda sink: sink.omitted(notice))
 
     def tail(self, text: str) -> None:
         """Called by the pump."""
-        self._put("tail", text)
+        self._put(lambda sink: sink.tail(text))
 
     def show_until_done(self, work: Future[T], screen: OutputSink) -> None:
         """Show what comes until the work is done, and everything that came before its end."""
         work.add_done_callback(lambda _: self._queue.put(None))
         while (piece := self._queue.get()) is not None:
-            _hand_on(piece, screen)
+            piece(screen)
 
     def detach(self, later: OutputSink | None) -> None:
         """From here on nobody waits: hand over directly, or let it be where there is no sink."""
@@ -122,14 +126,14 @@ class Relay:
             while not self._queue.empty():
                 piece = self._queue.get()
                 if piece is not None and later is not None:
-                    _hand_on(piece, later)
+                    piece(later)
 
-    def _put(self, kind: str, text: str) -> None:
+    def _put(self, piece: _Piece) -> None:
         with self._lock:
             if not self._detached:
-                self._queue.put((kind, text))
+                self._queue.put(piece)
             elif self._later is not None:
-                _hand_on((kind, text), self._later)
+                piece(self._later)
 
 
 class NotebookScreen:
@@ -140,10 +144,10 @@ class NotebookScreen:
         self._placed: set[str] = set()
         self._at_line_start = True
 
-    def text(self, text: str) -> None:
+    def text(self, text: str, stream: StreamName = StreamName.STDOUT) -> None:
         """Append text."""
         self._at_line_start = text.endswith("\n")
-        write(text)
+        write(text, error=stream is StreamName.STDERR)
 
     def omitted(self, notice: str) -> None:
         """Show what is left out."""
@@ -178,11 +182,11 @@ class TerminalScreen:
         self._following = False
         self._at_line_start = True
 
-    def text(self, text: str) -> None:
+    def text(self, text: str, stream: StreamName = StreamName.STDOUT) -> None:
         """Append text."""
         self._clear_line()
         self._at_line_start = text.endswith("\n")
-        write(text)
+        write(text, error=stream is StreamName.STDERR)
 
     def omitted(self, notice: str) -> None:
         """Show what is left out, the first time: what was written stays."""
@@ -229,13 +233,3 @@ def write(text: str, *, error: bool = False) -> None:
     if text:
         stream.write(text)
         stream.flush()
-
-
-def _hand_on(piece: tuple[str, str], sink: OutputSink) -> None:
-    kind, text = piece
-    if kind == "text":
-        sink.text(text)
-    elif kind == "omitted":
-        sink.omitted(text)
-    else:
-        sink.tail(text)

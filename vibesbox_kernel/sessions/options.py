@@ -46,7 +46,7 @@ class SessionOptions(PolicyOptions, total=False):
         name: By which the session can be referred to; unique among the running.
         cwd: Its working directory; the default is ours, now.
         env: Variables to set, or to remove (None), in a copy of our environment.
-        io: ``pipe`` (the default), or ``pty`` for a terminal of its own.
+        io: ``pipe`` (the default), ``pty`` for a terminal of its own, or ``split`` for a second one for stderr.
         stdin: Whether it can be sent input (the default); without, a pipe session reads end of file at once.
         rows: Height of its terminal (24).
         columns: Width of its terminal (100).
@@ -102,7 +102,7 @@ def check_options(options: SessionOptions, *, resolve: Callable[[Ref], str | Non
     validation.check_size(rows, columns)
     io = validation.check_io(options.get("io", IoMode.PIPE))
     env = validation.merge_environment(options.get("env"))
-    if io is IoMode.PTY:
+    if io.is_terminal:
         env.setdefault("TERM", "xterm-256color")
     return CheckedOptions(
         name=name,

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 
 from vibesbox_kernel.errors import AmbiguousReferenceError, BrokerError, SessionEndedError, SessionNotFoundError
-from vibesbox_kernel.models import SessionInfo
+from vibesbox_kernel.models import IoMode, SessionInfo
 from vibesbox_kernel.sessions import validation
 from vibesbox_kernel.sessions.base import ManagerPart
 from vibesbox_kernel.sessions.catalogue import Found, all_sessions
@@ -138,7 +138,7 @@ def _choose(ref: Ref, sessions: list[Found]) -> Found:
 
 
 def _entry(found: Found) -> Entry:
-    spool = SpoolReader(found.directory)
+    spool = SpoolReader(found.directory, split=found.record["io"] == IoMode.SPLIT)
     entry = Entry(found.record, found.command, found.instance, spool, TextOutput(spool))
     entry.pids = (entry.pid,) if entry.pid is not None else ()
     return entry

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import bisect
 import os
+from itertools import pairwise
 from pathlib import Path
 
-from vibesbox_kernel.broker.wire import SEGMENT_PREFIX
+from vibesbox_kernel.broker.wire import SEGMENT_PREFIX, STDERR, STDOUT, index_path, unpack_marks
 from vibesbox_kernel.models import OutputChunk
 
 
@@ -15,10 +16,15 @@ class SpoolReader:
 
     What it has reported as dropped may appear after all, when a full disk takes bytes again and the
     writer still has them: who reads there again, or only then, gets them.
+
+    Args:
+        directory: Where the segments lie.
+        split: Whether stderr is kept apart.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, split: bool = False) -> None:
         self._directory = directory
+        self._split = split
         self._starts: list[int] = []
 
     def read(self, cursor: int, max_bytes: int) -> OutputChunk:
@@ -46,7 +52,13 @@ class SpoolReader:
                 continue
             start = max(start, segment)
             if data or max_bytes == 0:
-                return OutputChunk(cursor=cursor, data=data, next_cursor=start + len(data), dropped=start - cursor)
+                return OutputChunk(
+                    cursor=cursor,
+                    data=data,
+                    next_cursor=start + len(data),
+                    dropped=start - cursor,
+                    errors=self._errors(segment, start, len(data)) if self._split else (),
+                )
             following = self._next_start(segment)
             if following is None:
                 return OutputChunk(cursor=cursor, data=b"", next_cursor=cursor)
@@ -111,6 +123,19 @@ class SpoolReader:
             return os.pread(descriptor, count, offset)
         finally:
             os.close(descriptor)
+
+    def _errors(self, segment: int, start: int, size: int) -> tuple[tuple[int, int], ...]:
+        """The ranges of what was read at a cursor that are stderr's."""
+        try:
+            with open(index_path(str(self._directory), segment), "rb") as file:
+                marks = unpack_marks(file.read(), start, start + size)
+        except FileNotFoundError:
+            return ()
+        ranges = []
+        for (cursor, stream), (end, _) in pairwise([*marks, (start + size, STDOUT)]):
+            if stream == STDERR and cursor < end:
+                ranges.append((max(cursor - start, 0), end - start))
+        return tuple(ranges)
 
     def _path(self, segment: int) -> str:
         return f"{self._directory}/{SEGMENT_PREFIX}{segment}"

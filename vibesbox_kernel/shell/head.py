@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vibesbox_kernel.models import StreamName
 from vibesbox_kernel.shell.ansi import OutputFilter
 
 HEAD_LINES = 1000
@@ -12,7 +13,8 @@ BACKLOG_BYTES = 300_000
 class Head:
     """Takes bytes in order, filters them, and says when it has had enough.
 
-    What counts is what the front-end keeps: a progress bar that overwrites itself never fills it.
+    What counts is what the front-end keeps: a progress bar that overwrites itself never fills it. Each stream has a
+    filter of its own: half a character or escape sequence is ended by the same stream's bytes.
 
     Attributes:
         cursor: Where the next byte stands in the session's output.
@@ -25,60 +27,69 @@ class Head:
         self._start = start
         self._max_lines = max_lines
         self._max_bytes = max_bytes
-        self._filter = OutputFilter()
+        self._filters = {StreamName.STDOUT: OutputFilter()}
 
     @property
     def lines(self) -> int:
         """Complete lines so far."""
-        return self._filter.line.lines
+        return sum(one.line.lines for one in self._filters.values())
+
+    @property
+    def kept_bytes(self) -> int:
+        """How many bytes the front-end keeps."""
+        return sum(one.line.kept_bytes for one in self._filters.values())
 
     @property
     def half_full(self) -> bool:
         """Whether less than half of its room is left."""
-        return 2 * self.lines > self._max_lines or 2 * self._filter.line.kept_bytes > self._max_bytes
+        return 2 * self.lines > self._max_lines or 2 * self.kept_bytes > self._max_bytes
 
-    def take(self, data: bytes) -> str:
+    def take(self, data: bytes, stream: StreamName = StreamName.STDOUT) -> str:
         """Take what there is room for and return its text; the cursor moves behind what was taken."""
         texts: list[str] = []
         at = 0
         while at < len(data) and not self.over:
             end = self._fitting(data, at)
-            before = self._filter.line.kept_bytes
-            texts.append(self.absorb(data[at:end]))
-            self.over = self._is_full(end < len(data), self._filter.line.kept_bytes - before, end - at)
+            before = self.kept_bytes
+            texts.append(self.absorb(data[at:end], stream))
+            self.over = self._is_full(end < len(data), self.kept_bytes - before, end - at)
             at = end
         return "".join(texts)
 
-    def absorb(self, data: bytes) -> str:
+    def absorb(self, data: bytes, stream: StreamName = StreamName.STDOUT) -> str:
         """Take all of it, room or not."""
         self.cursor += len(data)
-        return self._filter.feed(data)
+        return self._filter(stream).feed(data)
 
-    def skip(self, count: int, notice: str) -> str:
+    def skip(self, count: int, notice: str) -> list[tuple[StreamName, str]]:
         """Leave out bytes that are gone, and say so in their place."""
         self.cursor += count
-        return self._filter.feed(b"", final=True) + self._filter.feed(notice.encode())
+        return [*self.finish(), (StreamName.STDOUT, self._filter(StreamName.STDOUT).feed(notice.encode()))]
 
-    def finish(self) -> str:
+    def finish(self) -> list[tuple[StreamName, str]]:
         """What was held back, now that nothing follows."""
-        return self._filter.feed(b"", final=True)
+        return [(stream, one.feed(b"", final=True)) for stream, one in self._filters.items()]
 
     def give_up_if_behind(self, output_end: int) -> None:
         """Be over when the front-end can not keep up with a stream that overwrites itself (or is not to be shown)."""
         if self.cursor - self._start > self._max_bytes and output_end - self.cursor > BACKLOG_BYTES:
             self.over = True
 
+    def _filter(self, stream: StreamName) -> OutputFilter:
+        found = self._filters.get(stream)
+        if found is None:
+            found = self._filters[stream] = OutputFilter()
+        return found
+
     def _is_full(self, limited: bool, growth: int, taken: int) -> bool:
-        line = self._filter.line
-        if line.lines >= self._max_lines or line.kept_bytes >= self._max_bytes:
+        if self.lines >= self._max_lines or self.kept_bytes >= self._max_bytes:
             return True
         # The piece was cut to fit. Unless most of it was overwritten, what is left of the room is less than a line.
         return limited and 2 * growth >= taken
 
     def _fitting(self, data: bytes, at: int) -> int:
         """Where the part ends that surely fits: behind a line if possible, and never within a character."""
-        line = self._filter.line
-        end = min(len(data), at + max(1, self._max_bytes - line.kept_bytes))
+        end = min(len(data), at + max(1, self._max_bytes - self.kept_bytes))
         if end < len(data):
             newline = data.rfind(b"\n", at, end)
             end = newline + 1 if newline >= 0 else _character_boundary(data, at, end)

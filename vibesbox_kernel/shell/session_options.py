@@ -32,7 +32,11 @@ def add_session(parser: MagicParser) -> None:
     parser.add_argument("--name", type=not_empty, metavar="N", help="a name to call it by")
     parser.add_argument("--timeout", type=time_limit, metavar="S", help="end it after this long (90, 1.5, 2m, 1h)")
     parser.add_argument(
-        "--io", type=_choice_of(IoMode), choices=list(IoMode), metavar="pty|pipe", help="a terminal, or pipes"
+        "--io",
+        type=_choice_of(IoMode),
+        choices=list(IoMode),
+        metavar="pty|split|pipe",
+        help="a terminal, one for stdout and one for stderr, or pipes",
     )
     parser.add_argument("--cwd", type=not_empty, metavar="D", help="the directory to run in")
     parser.add_argument(

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol
 
-from vibesbox_kernel.models import OutputChunk
+from vibesbox_kernel.models import OutputChunk, StreamName
 from vibesbox_kernel.sessions.text_output import dropped_line
 from vibesbox_kernel.shell.head import Head
 from vibesbox_kernel.shell.human import format_bytes
-from vibesbox_kernel.shell.overwrite import drop_overwritten
+from vibesbox_kernel.shell.outgoing import Outgoing
 from vibesbox_kernel.shell.pacing import MAX_MESSAGE_BYTES, Clock, LoopClock, Pacer
 from vibesbox_kernel.shell.tail_view import TailView, read_tail
 
@@ -33,14 +34,13 @@ TAIL_SECONDS = 1.0
 TAIL_LINES = 200
 TAIL_BYTES = 20_000
 FLUSH_SECONDS = 1.0
-COLLAPSE_CHARS = 2_000
 
 
 class OutputSink(Protocol):
     """Where the output of one session is shown. Its methods are called on the loop that runs the pump."""
 
-    def text(self, text: str) -> None:
-        r"""Append text: filtered, in whole characters, never ending in ``\r``."""
+    def text(self, text: str, stream: StreamName = StreamName.STDOUT) -> None:
+        r"""Append text to a stream: filtered, in whole characters, never ending in ``\r``."""
 
     def omitted(self, notice: str) -> None:
         """Show one line that says what is left out and how to see it. A later call replaces the line."""
@@ -79,7 +79,7 @@ class OutputPump:
         self._clock = clock or LoopClock()
         self._pacer = Pacer(self._clock)
         self._head = Head(start)
-        self._pending = ""
+        self._pending = Outgoing()
         self._pending_bytes = 0
         self._eof = False
         self._tail: TailView | None = None
@@ -165,20 +165,27 @@ class OutputPump:
         if chunk.cursor != self._head.cursor or not self._wants_more():
             return  # a flush has read it already
         if chunk.dropped:
-            self._pending += self._head.skip(chunk.dropped, dropped_line(chunk.dropped))
-        self._pending += self._head.take(chunk.data)
+            self._add(self._head.skip(chunk.dropped, dropped_line(chunk.dropped)))
+        for stream, data in chunk.pieces():
+            self._pending.add(stream, self._head.take(data, stream))
+            if self._head.over:
+                break
         self._pending_bytes += len(chunk.data)
         if chunk.eof and not self._head.over:
             self._eof = True
-            self._pending += self._head.finish()
+            self._add(self._head.finish())
+
+    def _add(self, texts: Iterable[tuple[StreamName, str]]) -> None:
+        for stream, text in texts:
+            self._pending.add(stream, text)
 
     def _send(self) -> None:
-        text, self._pending, self._pending_bytes = self._pending, "", 0
-        if len(text) > COLLAPSE_CHARS:
-            text = drop_overwritten(text)
-        if text:
-            self._sink.text(text)
-            self._spend(text)
+        self._pending_bytes = 0
+        messages = self._pending.take()
+        for stream, text in messages:
+            self._sink.text(text, stream)
+        if messages:
+            self._spend("".join(text for _, text in messages))
 
     async def _show_tail(self, end: int, *, last: bool) -> None:
         """Show what is behind the head: all of it as text if it is little, else its end, with a word on the rest."""
@@ -189,7 +196,9 @@ class OutputPump:
                 self._manager, self._session_id, oldest=oldest, end=end, max_lines=TAIL_LINES, max_bytes=TAIL_BYTES
             )
         if last and self._tail is None and view.start == oldest:
-            self._pending += self._head.absorb(view.data) + (self._head.finish() if self._eof else "")
+            for stream, data in view.pieces():
+                self._pending.add(stream, self._head.absorb(data, stream))
+            self._add(self._head.finish() if self._eof else ())
             self._send()
             return
         self._send()

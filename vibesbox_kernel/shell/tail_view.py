@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from vibesbox_kernel.models import OutputChunk, StreamName
 from vibesbox_kernel.shell.overwrite import clean
 
 if TYPE_CHECKING:
@@ -13,12 +15,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TailView:
-    """A tail: its text, ready to show; the bytes it was made of, and the cursors between which they stand."""
+    """A tail: its text, ready to show; the bytes it was made of, and the cursors between which they stand.
+
+    ``errors`` has the cursors between which bytes were written to stderr, where that is kept apart.
+    """
 
     text: str
     data: bytes
     start: int
     end: int
+    errors: tuple[tuple[int, int], ...] = ()
+
+    def pieces(self) -> Iterator[tuple[StreamName, bytes]]:
+        """The data in its order, cut where it goes from one stream to the other."""
+        inside = tuple((max(0, start - self.start), end - self.start) for start, end in self.errors if end > self.start)
+        return OutputChunk(cursor=self.start, data=self.data, next_cursor=self.end, errors=inside).pieces()
 
 
 async def read_tail(
@@ -35,29 +46,34 @@ async def read_tail(
         max_bytes: At most so many bytes; of a line that is longer its end is shown.
     """
     start = max(oldest, end - max_bytes)
-    data, start = await _read_range(manager, session_id, start, end)
+    data, start, errors = await _read_range(manager, session_id, start, end)
     if start > oldest:
         skipped = _whole_line(data)
         data, start = data[skipped:], start + skipped
     skipped = _last_lines(data, max_lines)
     data, start = data[skipped:], start + skipped
-    return TailView(clean(data), data, start, start + len(data))
+    return TailView(clean(data), data, start, start + len(data), errors)
 
 
-async def _read_range(manager: SessionManager, session_id: str, start: int, end: int) -> tuple[bytes, int]:
-    """The bytes between two cursors, and where they begin when the first of them are stored no more."""
+async def _read_range(
+    manager: SessionManager, session_id: str, start: int, end: int
+) -> tuple[bytes, int, tuple[tuple[int, int], ...]]:
+    """The bytes between two cursors, where they begin if the first are gone, and the cursors of what is stderr's."""
     data = b""
+    errors: list[tuple[int, int]] = []
     at = start
     while at < end:
         chunk = await manager.read(session_id, at, max_bytes=end - at)
+        first = chunk.next_cursor - len(chunk.data)
         if chunk.dropped:
-            data, start = b"", chunk.next_cursor - len(chunk.data)
+            data, start, errors = b"", first, []
         data += chunk.data
+        errors += ((first + begin, first + stop) for begin, stop in chunk.errors)
         at = chunk.next_cursor
         if not chunk.data:
             break
     surplus = max(0, at - end)
-    return data[: len(data) - surplus], min(start, end)
+    return data[: len(data) - surplus], min(start, end), tuple(errors)
 
 
 def _whole_line(data: bytes) -> int:
