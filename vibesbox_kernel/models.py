@@ -312,6 +312,27 @@ class OutputChunk(_Frozen):
             yield StreamName.STDOUT, self.data[at:]
 
 
+class ProcessInfo(_Frozen):
+    """One process of a session: its pid and the beginning of its command line (empty where that is not known)."""
+
+    pid: Annotated[int, Field(gt=0)]
+    command: str = ""
+
+
+class InterruptReport(_Frozen):
+    """Whom an interrupt was sent to, and whom not.
+
+    Attributes:
+        reached: Who got SIGINT, parents first; not all if they are very many.
+        reached_count: How many that were.
+        jobs: Jobs in the background, for which it was not; without what is below them.
+    """
+
+    reached: tuple[ProcessInfo, ...] = ()
+    reached_count: int = 0
+    jobs: tuple[ProcessInfo, ...] = ()
+
+
 class CommandResult(_Frozen):
     """What a command that was run to its end gave."""
 

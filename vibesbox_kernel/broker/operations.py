@@ -12,10 +12,12 @@ from vibesbox_kernel.broker import request as read
 from vibesbox_kernel.broker.client import Client
 from vibesbox_kernel.broker.ending import Survivors
 from vibesbox_kernel.broker.holding import Holdings
+from vibesbox_kernel.broker.interrupting import MAX_DESCRIBED, Interrupted
 from vibesbox_kernel.broker.launch import Launch, resize
 from vibesbox_kernel.broker.policy import GRACE_SECONDS
 from vibesbox_kernel.broker.request import RefusedError
 from vibesbox_kernel.broker.session import Session
+from vibesbox_kernel.broker.standing import described
 from vibesbox_kernel.broker.supervisor import Supervisor
 from vibesbox_kernel.broker.wire import MAX_HELD_DESCRIPTORS, PROTOCOL, Message
 
@@ -62,6 +64,7 @@ class Operations:
             "attend": self._attend,
             "signal": self._signal,
             "interrupt": self._interrupt,
+            "processes": self._processes,
             "resize": self._resize,
             "end": self._end,
             "adopt": self._adopt,
@@ -212,12 +215,20 @@ class Operations:
         number = read.integer(request, "signal", 1, 64)
         if number not in signal.valid_signals():
             raise RefusedError("request", f"signal must be a signal of this system, not {number}")
-        self._supervisor.signal(session, number)
+        self._supervisor.signal(session, number, whole_tree=read.flag({"whole_tree": False, **request}, "whole_tree"))
         return {}
 
-    def _interrupt(self, client: Client, request: Message) -> Result:
-        self._supervisor.interrupt(self._running(client, request))
-        return {}
+    def _interrupt(self, client: Client, request: Message) -> None:
+        """Answered when all that it is for have got it: some tenths of a second later, if that takes a second look."""
+
+        def done(what: Interrupted) -> None:
+            client.answer(request, {"reached": what.reached, "reached_count": what.reached_count, "jobs": what.jobs})
+
+        self._supervisor.interrupt(self._running(client, request), done)
+
+    def _processes(self, client: Client, request: Message) -> Result:
+        pids = self._supervisor.processes(self._session(request))
+        return {"processes": described(pids, MAX_DESCRIBED), "count": len(pids)}
 
     def _resize(self, client: Client, request: Message) -> Result:
         session = self._running(client, request)

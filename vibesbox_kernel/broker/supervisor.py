@@ -16,6 +16,8 @@ from vibesbox_kernel.broker.budget import Budget
 from vibesbox_kernel.broker.cgroup import Cgroups
 from vibesbox_kernel.broker.ending import Endings, OnDone
 from vibesbox_kernel.broker.history import History
+from vibesbox_kernel.broker.interrupting import Interrupting
+from vibesbox_kernel.broker.interrupting import OnDone as OnInterrupted
 from vibesbox_kernel.broker.launch import Launch, LaunchFailedError
 from vibesbox_kernel.broker.loop import Loop
 from vibesbox_kernel.broker.policy import GRACE_SECONDS, Policy
@@ -42,9 +44,6 @@ EXIT_NOT_STARTED = 127
 
 CANCELLED = "cancelled"
 """Why a session has ended that never had its turn."""
-
-NEWBORN_SECONDS = 0.04
-"""A process younger than this may not have got to its exec yet."""
 
 OnEvent = Callable[[str, Session], None]
 
@@ -79,6 +78,7 @@ class Supervisor:
         self._on_output = on_output
         self._streams = Streams(loop, on_output=self._put_out, on_drained=self._on_drained)
         self._stdin = StdinWatch(loop, self._trees, on_changed=self._waits_or_not)
+        self._interrupting = Interrupting(loop, self._trees)
         self._queue = Queue(self.sessions, start=self._start_queued, give_up=self._cancel)
         self._restarts = Restarts(loop, restart=self._restart)
         budget, cgroups = Budget(os.path.dirname(directory), directory), Cgroups.find()
@@ -219,29 +219,31 @@ class Supervisor:
         if session.leader_alive:
             os.kill(session.pid, signal.SIGCONT)
 
-    def signal(self, session: Session, number: int) -> None:
-        """Send a signal to the leader's group, or to what the leader left behind."""
-        if session.leader_alive and not session.keeper:
+    def signal(self, session: Session, number: int, *, whole_tree: bool = False) -> None:
+        """Send a signal to the leader's group, to what the leader left behind, or to every process of a session."""
+        if whole_tree:
+            self._trees.adopt()
+            self._trees.signal(session, number, self._trees.members(session))
+        elif session.leader_alive and not session.keeper:
             self._trees.signal_group(session, number)
         else:
             self._trees.adopt()
             self._trees.signal(session, number, self._trees.others(session))
 
-    def interrupt(self, session: Session) -> None:
-        """What Ctrl-C does in a terminal, and ``setsid`` children that the leader waits for as well.
+    def interrupt(self, session: Session, on_done: OnInterrupted) -> None:
+        """SIGINT to what the leader waits for, in whatever process group; to all that a leader has left behind.
 
-        A signal that comes between a child's fork and its exec is lost: the child still has its
-        shell's handler, and the shell takes a child that goes on for one that has handled it. So what
-        was only just born is asked once more.
+        ``on_done`` is called once, with whom it has reached.
         """
-        self._trees.interrupt(session, self._trees.below_leader(session))
-        newborn = [pid for pid in self._trees.below_leader(session)[1:] if system.age(pid) < NEWBORN_SECONDS]
-        if newborn:
-            self._loop.call_later(NEWBORN_SECONDS, lambda: self._ask_again(session, newborn))
+        if session.leader_alive and not session.settled:
+            self._interrupting.begin(session, on_done)
+        else:
+            self._interrupting.begin_with_all(session, self.others(session), on_done)
 
-    def _ask_again(self, session: Session, newborn: list[int]) -> None:
-        if not session.over:
-            self._trees.signal(session, signal.SIGINT, newborn)
+    def processes(self, session: Session) -> list[int]:
+        """The live processes of a session, its leader first."""
+        self._trees.adopt()
+        return self._trees.members(session)
 
     def feed(self, session: Session, data: bytes, *, eof: bool, on_room: Callable[[bool], None]) -> None:
         """Input for a session; see ``Streams.feed``."""

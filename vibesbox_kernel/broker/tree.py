@@ -113,10 +113,6 @@ class Trees:
         outside = [pid for pid in pids if group is None or system.process_group(pid) != group]
         self.signal(session, signal.SIGINT, outside)
 
-    def below_leader(self, session: Session) -> list[int]:
-        """The leader and its descendants, without the orphans: a daemon left and is not asked back."""
-        return system.descendants([session.pid]) if session.leader_alive else []
-
     def _whose(self, pid: int) -> Session | None:
         tag = system.tag_of(pid)
         session = self._by_tag.get(tag) or self._inner.get(run_of(tag))

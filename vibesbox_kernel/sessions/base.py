@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from vibesbox_kernel.errors import InvalidOptionError, SessionEndedError, SessionOwnedError
 from vibesbox_kernel.sessions.engine import Engine
 from vibesbox_kernel.sessions.hub import Hub
@@ -40,7 +42,7 @@ class ManagerPart:
             raise InvalidOptionError("after", ref, "a session of this program, or one that has succeeded")
         return entry.session_id
 
-    async def _ask(self, entry: Entry, operation: str, **fields: object) -> dict[str, object]:
+    async def _ask(self, entry: Entry, operation: str, **fields: object) -> dict[str, Any]:
         """Ask a session's broker to act on it, while it is not over."""
         if entry.over:
             raise SessionEndedError(entry.known_as, "is over")

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Unpack
 
-from vibesbox_kernel.models import CommandResult, OutputChunk, SessionEvent, SessionInfo, Usage
+from vibesbox_kernel.models import (
+    CommandResult,
+    InterruptReport,
+    OutputChunk,
+    ProcessInfo,
+    SessionEvent,
+    SessionInfo,
+    Usage,
+)
 from vibesbox_kernel.sessions.command_session import CommandSession
 from vibesbox_kernel.sessions.engine import Engine
 from vibesbox_kernel.sessions.manager import MAX_COMPLETED_BYTES, SessionManager
@@ -111,13 +119,17 @@ class BlockingSessionManager:
         """Write to a session's standard input."""
         self._manager.engine.call(self._manager.send_input(ref, data, eof))
 
-    def send_signal(self, ref: Ref, sig: int) -> None:
+    def send_signal(self, ref: Ref, sig: int, *, whole_tree: bool = False) -> None:
         """Send one signal."""
-        self._manager.engine.call(self._manager.send_signal(ref, sig))
+        self._manager.engine.call(self._manager.send_signal(ref, sig, whole_tree=whole_tree))
 
-    def interrupt(self, ref: Ref) -> None:
-        """What Ctrl-C does."""
-        self._manager.engine.call(self._manager.interrupt(ref))
+    def interrupt(self, ref: Ref) -> InterruptReport:
+        """What Ctrl-C is meant to do."""
+        return self._manager.engine.call(self._manager.interrupt(ref))
+
+    def processes(self, ref: Ref) -> tuple[ProcessInfo, ...]:
+        """The live processes of a session."""
+        return self._manager.engine.call(self._manager.processes(ref))
 
     def resize(self, ref: Ref, rows: int, columns: int) -> None:
         """Set the size of a session's terminal."""

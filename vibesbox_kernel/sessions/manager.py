@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Unpack
 
@@ -17,7 +17,7 @@ from vibesbox_kernel.errors import (
     SessionTimeoutError,
     SurvivorsError,
 )
-from vibesbox_kernel.models import CommandResult, EndReason, SessionInfo
+from vibesbox_kernel.models import CommandResult, EndReason, InterruptReport, ProcessInfo, SessionInfo
 from vibesbox_kernel.sessions import validation
 from vibesbox_kernel.sessions.command_session import CommandSession
 from vibesbox_kernel.sessions.engine import Engine
@@ -165,18 +165,35 @@ class SessionManager(StartingSessions, ReadingSessions, FeedingSessions, Sharing
     # Acting
 
     @on_engine
-    async def send_signal(self, ref: Ref, sig: int) -> None:
+    async def send_signal(self, ref: Ref, sig: int, *, whole_tree: bool = False) -> None:
         """Send one signal to the leader's process group, or to what the leader has left behind.
+
+        Args:
+            whole_tree: To every process of the session instead.
 
         Raises:
             SessionEndedError: The session is over.
         """
-        await self._ask(self._find(ref), "signal", signal=int(sig))
+        await self._ask(self._find(ref), "signal", signal=int(sig), whole_tree=whole_tree)
 
     @on_engine
-    async def interrupt(self, ref: Ref) -> None:
-        """What Ctrl-C does: SIGINT to the leader's group and to its descendants in other groups."""
-        await self._ask(self._find(ref), "interrupt")
+    async def interrupt(self, ref: Ref) -> InterruptReport:
+        """What Ctrl-C is meant to do: SIGINT to the leader and to all that it waits for, but to no background job.
+
+        Where only the answer of a shell can tell which is which, this takes some hundredths of a second. Once the
+        leader is gone, all that it has left behind gets it.
+        """
+        answer = await self._ask(self._find(ref), "interrupt")
+        return InterruptReport(
+            reached=processes_of(answer["reached"]),
+            reached_count=answer["reached_count"],
+            jobs=processes_of(answer["jobs"]),
+        )
+
+    @on_engine
+    async def processes(self, ref: Ref) -> tuple[ProcessInfo, ...]:
+        """The live processes of a session, the leader first; not all if they are very many."""
+        return processes_of((await self._ask(self._find(ref), "processes"))["processes"])
 
     @on_engine
     async def resize(self, ref: Ref, rows: int, columns: int) -> None:
@@ -288,3 +305,8 @@ class SessionManager(StartingSessions, ReadingSessions, FeedingSessions, Sharing
             handle = CommandSession(self, entry)
             entry.handle = weakref.ref(handle)
         return handle
+
+
+def processes_of(described: Iterable[tuple[int, str]]) -> tuple[ProcessInfo, ...]:
+    """Processes as the broker describes them."""
+    return tuple(ProcessInfo(pid=pid, command=command) for pid, command in described)

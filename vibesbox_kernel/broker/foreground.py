@@ -1,0 +1,130 @@
+"""Which processes of a session a first interrupt is for: what its leader waits for, and no job in the background.
+
+A terminal's Ctrl-C goes to a process group, and without job control a shell has its ``&`` jobs in its own. It lets
+them ignore SIGINT, but not all of them: not ``( server ) &``, not a function's, and not a program that sets its signals
+anew (node does). So we look at what each shell in the tree waits for. It forks jobs before what it then waits for:
+
+* The newest child of a shell is what it waits for, with all that is joined to it by pipes (a pipeline, ``<( … )``).
+  So is a process group that it has put in the foreground of its terminal, under ``set -m``.
+* The others are its jobs, with everything below them.
+* Nothing tells ``( server ) & wait`` from ``server </dev/null``: the newest child may be a job as well, if it ignores
+  SIGINT or its standard input is not that of the shell. Then the shell is asked first: it goes on if nothing holds
+  it, and waits on if it waits for that child.
+
+A program that is no shell gets the interrupt with everything below it, as by a terminal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from vibesbox_kernel.broker import system
+from vibesbox_kernel.broker.standing import Standing, awaits_a_child, standing
+
+
+@dataclass
+class Doubt:
+    """Processes of which only their shell's answer to the interrupt tells whether it waits for them.
+
+    Attributes:
+        newest: The last child that it has started.
+        members: That one, what is joined to it, and all below them.
+    """
+
+    shell: int
+    newest: int
+    members: list[int] = field(default_factory=list)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the shell has gone on, or ended: it has not been waiting for them."""
+        return newest_child(self.shell) != self.newest
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether the shell waits on, though it was interrupted."""
+        return not self.is_settled and awaits_a_child(self.shell)
+
+
+@dataclass
+class Foreground:
+    """Whom an interrupt is for.
+
+    Attributes:
+        members: The leader and what it waits for, parents before children.
+        busy: The shells among them that did not wait when they were looked at: they may fork the next moment.
+        doubts: What else may be for it.
+        jobs: What it is not for; without what is below them.
+    """
+
+    members: list[int] = field(default_factory=list)
+    busy: list[int] = field(default_factory=list)
+    doubts: list[Doubt] = field(default_factory=list)
+    jobs: list[int] = field(default_factory=list)
+
+    def newcomers(self) -> list[int]:
+        """What the busy shells have forked since."""
+        return [pid for shell in self.busy for pid in system.children(shell) if pid not in self]
+
+    def __contains__(self, pid: int) -> bool:
+        return pid in self.members or pid in self.jobs or any(pid in doubt.members for doubt in self.doubts)
+
+
+def foreground(leader: int) -> Foreground:
+    """Look at what a leader waits for."""
+    found = Foreground([leader])
+    _look_below(leader, found.members, found)
+    return found
+
+
+def newest_child(pid: int) -> int | None:
+    """The last of the children that a process has now."""
+    children = system.children(pid)
+    return children[-1] if children else None
+
+
+def _look_below(pid: int, members: list[int], found: Foreground) -> None:
+    parent = standing(pid)
+    if parent.is_shell and not parent.is_asleep:
+        found.busy.append(pid)
+    children = system.children(pid)
+    if not parent.is_shell or not children:
+        for child in children:
+            members.append(child)
+            _look_below(child, members, found)
+        return
+    stands = {child: standing(child) for child in children}
+    newest = children[-1]
+    awaited = _awaited(parent, stands, newest)
+    found.jobs += [child for child in children if child not in awaited]
+    if _may_be_a_job(stands[newest], parent):
+        found.doubts.append(Doubt(pid, newest))
+        members = found.doubts[-1].members
+    for child in children:
+        if child in awaited:
+            members.append(child)
+            _look_below(child, members, found)
+
+
+def _awaited(shell: Standing, stands: dict[int, Standing], newest: int) -> set[int]:
+    awaited = {child for child, one in stands.items() if one.group == one.terminal_group != shell.group}
+    awaited.add(newest)
+    # Where the shell itself writes to, anything may.
+    common = shell.written_pipes
+    read = stands[newest].pipes - common
+    for child in reversed([child for child in stands if child != newest]):
+        if (stands[child].written_pipes - common) & read or _writes_into(stands[child], shell):
+            awaited.add(child)
+            read |= stands[child].pipes - common
+    return awaited
+
+
+def _writes_into(child: Standing, shell: Standing) -> bool:
+    """Whether the shell itself is the last part of the child's pipeline (`shopt -s lastpipe`)."""
+    return shell.links.get(0, "") in child.written_pipes
+
+
+def _may_be_a_job(newest: Standing, shell: Standing) -> bool:
+    if _writes_into(newest, shell):
+        return False
+    return (newest.ignores and not shell.ignores) or newest.links.get(0) != shell.links.get(0)

@@ -1,0 +1,113 @@
+"""SIGINT to what a session's leader waits for: sent at once where that is plain, and where it is not, when it is."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from vibesbox_kernel.broker import system
+from vibesbox_kernel.broker.foreground import Foreground, foreground
+from vibesbox_kernel.broker.loop import Loop
+from vibesbox_kernel.broker.session import Session
+from vibesbox_kernel.broker.standing import described
+from vibesbox_kernel.broker.tree import Trees
+
+NEWBORN_SECONDS = 0.04
+"""A process younger than this may not have got to its exec yet."""
+
+LOOKS_SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16)
+"""The pauses before each look at a shell that has not yet answered whether it waits for its newest child."""
+
+MAX_DESCRIBED = 16
+
+Described = list[tuple[int, str]]
+
+
+@dataclass
+class Interrupted:
+    """What one interrupt did.
+
+    Attributes:
+        reached: Who got SIGINT, as far as there is room.
+        reached_count: How many that were.
+        jobs: Whom it was not for: jobs in the background.
+    """
+
+    reached: Described = field(default_factory=list)
+    reached_count: int = 0
+    jobs: Described = field(default_factory=list)
+
+
+OnDone = Callable[[Interrupted], None]
+
+
+class Interrupting:
+    """Interrupts sessions.
+
+    A signal that comes between a child's fork and its exec is lost: the child still has its shell's handler, and the
+    shell takes a child that goes on for one that has handled it. So what was only just born is asked once more.
+    """
+
+    def __init__(self, loop: Loop, trees: Trees) -> None:
+        self._loop = loop
+        self._trees = trees
+
+    def begin(self, session: Session, on_done: OnDone) -> None:
+        """Interrupt a session whose leader is alive and has not handed over.
+
+        Args:
+            session: The session.
+            on_done: Called once, when all that it is for have got it.
+        """
+        wanted = foreground(session.pid)
+        done = Interrupted(jobs=described(wanted.jobs, MAX_DESCRIBED))
+        # What a busy shell has forked while we looked would go on, and the shell would wait for that. Asked for at
+        # once: what its handler forks is not meant.
+        self._send(session, wanted.busy, done)
+        newcomers = wanted.newcomers()
+        members = [pid for pid in wanted.members if pid not in wanted.busy] + newcomers
+        self._ask_the_newborn_again(session, members)
+        self._send(session, members, done)
+        self._resolve(session, wanted, done, on_done, looks=0)
+
+    def begin_with_all(self, session: Session, pids: list[int], on_done: OnDone) -> None:
+        """Interrupt what a leader has left behind."""
+        done = Interrupted()
+        self._send(session, pids, done)
+        on_done(done)
+
+    def _send(self, session: Session, pids: list[int], done: Interrupted) -> None:
+        if not pids:
+            return
+        room = MAX_DESCRIBED - len(done.reached)
+        done.reached += described(pids, max(0, room))
+        done.reached_count += len(pids)
+        stopped = [pid for pid in pids if pid != session.pid and system.is_stopped(pid)]
+        self._trees.signal(session, signal.SIGINT, pids)
+        self._trees.signal(session, signal.SIGCONT, stopped)  # or it would never take the hint
+
+    def _ask_the_newborn_again(self, session: Session, pids: list[int]) -> None:
+        newborn = [pid for pid in pids if pid != session.pid and system.age(pid) < NEWBORN_SECONDS]
+        if newborn:
+            self._loop.call_later(NEWBORN_SECONDS, lambda: self._ask_again(session, newborn))
+
+    def _ask_again(self, session: Session, newborn: list[int]) -> None:
+        if not session.over:
+            self._trees.signal(session, signal.SIGINT, newborn)
+
+    def _resolve(self, session: Session, wanted: Foreground, done: Interrupted, on_done: OnDone, *, looks: int) -> None:
+        """See which of the doubtful ones their shells wait for; those of which that does not show are jobs."""
+        # A leader that has come to its end waits for nobody; one that stays as a keeper then sleeps, but for its jobs.
+        at_its_end = session.stopped or session.settled or session.over
+        if looks and not at_its_end:
+            for doubt in [doubt for doubt in wanted.doubts if doubt.is_awaited]:
+                wanted.doubts.remove(doubt)
+                self._send(session, doubt.members, done)
+        if looks == len(LOOKS_SECONDS) or at_its_end or all(doubt.is_settled for doubt in wanted.doubts):
+            newest = [doubt.newest for doubt in wanted.doubts]
+            done.jobs += described(newest, max(0, MAX_DESCRIBED - len(done.jobs)))
+            on_done(done)
+            return
+        pause = LOOKS_SECONDS[looks]
+        self._loop.call_later(pause, lambda: self._resolve(session, wanted, done, on_done, looks=looks + 1))

@@ -1,0 +1,137 @@
+"""How one process stands towards its terminal, its streams and the interrupt: what /proc tells of it at a glance.
+
+Elsewhere than on Linux nothing of this is known, and a process is none that we know as a shell.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from vibesbox_kernel.broker import system
+
+MAX_COMMAND = 120
+"""Characters of a command line that are told of a process."""
+
+_SHELLS = frozenset({"ash", "bash", "dash", "fish", "ksh", "mksh", "sh", "zsh"})
+_INTERRUPT_BIT = 1 << (signal.SIGINT - 1)
+_LARGEST_BYTES = 1 << 14
+
+
+class Standing(NamedTuple):
+    """One process at one moment.
+
+    Attributes:
+        is_shell: It runs a shell, which may have jobs in the background that it does not wait for.
+        is_asleep: It waits for something.
+        ignores: It ignores SIGINT.
+        group: Its process group.
+        terminal_group: The process group in the foreground of its terminal; -1 without one.
+        links: What each of its descriptors leads to; empty if that is not ours to see.
+    """
+
+    is_shell: bool = False
+    is_asleep: bool = False
+    ignores: bool = False
+    group: int = 0
+    terminal_group: int = -1
+    links: Mapping[int, str] = {}
+
+    @property
+    def pipes(self) -> frozenset[str]:
+        """The pipes that it holds."""
+        return frozenset(link for link in self.links.values() if link.startswith("pipe:"))
+
+    @property
+    def written_pipes(self) -> frozenset[str]:
+        """Those of them that its output or its errors go to."""
+        return self.pipes & {self.links.get(1), self.links.get(2)}
+
+
+def standing(pid: int) -> Standing:
+    """How a process stands; as one that nothing is known of when it is gone."""
+    if sys.platform != "linux":
+        return Standing()
+    try:
+        fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+        return Standing(
+            is_shell=_is_shell(pid),
+            is_asleep=fields[0] == b"S",
+            ignores=bool(_status(pid, b"SigIgn") & _INTERRUPT_BIT),
+            group=int(fields[2]),
+            terminal_group=int(fields[5]),
+            links=_links(pid),
+        )
+    except (OSError, IndexError):
+        return Standing()
+
+
+def awaits_a_child(pid: int) -> bool:
+    """Whether a process sleeps until another ends, or reads a pipe; not knowing better, whether it sleeps at all.
+
+    A signal that is for it to handle wakes it at once.
+
+    Source: proc(5), /proc/pid/wchan: the kernel's function in which it sleeps, if that may be known.
+    """
+    try:
+        if _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()[0] != b"S":
+            return False
+        where = _read(f"/proc/{pid}/wchan")
+    except (OSError, IndexError):
+        return False
+    return where in (b"", b"0", b"do_wait") or where.endswith(b"pipe_read")
+
+
+def command_of(pid: int) -> str:
+    """The command line of a process, not all of a long one; its bare name if it has cleared that, or nothing."""
+    if sys.platform != "linux":
+        return ""
+    try:
+        words = _read(f"/proc/{pid}/cmdline", 4 * MAX_COMMAND).rstrip(b"\0").replace(b"\0", b" ")
+        words = words or _read(f"/proc/{pid}/comm").strip()
+    except OSError:
+        return ""
+    return " ".join(words.decode("utf-8", "replace").split())[:MAX_COMMAND]
+
+
+def described(pids: list[int], at_most: int) -> list[tuple[int, str]]:
+    """Processes with their command lines, those that are gone left out."""
+    known = ((pid, command_of(pid)) for pid in pids[:at_most] if system.is_alive(pid))
+    return list(known)
+
+
+def _is_shell(pid: int) -> bool:
+    try:
+        program = os.readlink(f"/proc/{pid}/exe")
+    except OSError:  # of another user (sudo): it is left to look after its own
+        return False
+    return os.path.basename(program.removesuffix(" (deleted)")) in _SHELLS
+
+
+def _links(pid: int) -> dict[int, str]:
+    found: dict[int, str] = {}
+    try:
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            found[int(name)] = os.readlink(f"/proc/{pid}/fd/{name}")
+    except OSError:
+        pass  # gone, or another user's
+    return found
+
+
+def _status(pid: int, name: bytes) -> int:
+    """A mask of signals, as proc(5) shows it in /proc/pid/status."""
+    for line in _read(f"/proc/{pid}/status").splitlines():
+        if line.startswith(name):
+            return int(line.split()[1], 16)
+    return 0
+
+
+def _read(path: str, limit: int = _LARGEST_BYTES) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(descriptor, limit)
+    finally:
+        os.close(descriptor)
