@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ipykernel.kernelbase import Kernel
 
     from vibesbox_kernel.frontends.replies import Failure
+    from vibesbox_kernel.shell.conversation import Respondent
 
 MimeBundle = dict[str, Any]
 
@@ -27,9 +28,13 @@ class CellOutput:
         kernel: Sends the messages.
         parent: The execute request.
         silent: Publish nothing at all, as the request wished.
+        respondent: Whoever has sent the request, to be asked for input.
     """
 
-    def __init__(self, kernel: Kernel, parent: dict[str, Any], *, silent: bool = False) -> None:
+    def __init__(
+        self, kernel: Kernel, parent: dict[str, Any], *, silent: bool = False, respondent: Respondent | None = None
+    ) -> None:
+        self.respondent = respondent
         self._kernel = kernel
         self._parent = {"header": parent["header"]} if "header" in parent else {}
         self._silent = silent

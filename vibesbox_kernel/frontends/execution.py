@@ -129,7 +129,7 @@ class CellExecutor:
         self._cancellable.discard(task)  # from here on an interrupt is the session's
         self._scripts += 1
         try:
-            outcome = await self._runner.run(cell, label=label, sink=output)
+            outcome = await self._runner.run(cell, label=label, sink=output, respondent=output.respondent)
         finally:
             self._scripts -= 1
             self._cancellable.add(task)

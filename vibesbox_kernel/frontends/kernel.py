@@ -18,6 +18,7 @@ from ipykernel._version import kernel_protocol_version
 
 from vibesbox_kernel import __version__
 from vibesbox_kernel.errors import ShellStateError, VibesboxError
+from vibesbox_kernel.frontends.asking import StdinChannel
 from vibesbox_kernel.frontends.cell_output import CellOutput
 from vibesbox_kernel.frontends.code_help import CodeHelp
 from vibesbox_kernel.frontends.comms import QuickAnswers
@@ -63,6 +64,7 @@ class VibesboxKernel(QuickAnswers):
         magics = MagicDoor(self.sessions, self._directory)
         self._cells = CellExecutor(self.sessions, self._runner, magics)
         self._help = CodeHelp(self.sessions, shutil.which("bash") or "/bin/bash")
+        self._stdin = StdinChannel(self)
         self._version: Future[str] | None = None
 
     # Starting and ending
@@ -132,7 +134,8 @@ class VibesboxKernel(QuickAnswers):
     ) -> dict[str, Any]:
         """Run a cell; its output goes to the request that asked, whatever else is asked meanwhile."""
         parent, count = self.get_parent("shell"), self.execution_count
-        output = CellOutput(self, parent, silent=silent)
+        front_end = self._stdin.of(parent, self._parent_ident["shell"], allowed=allow_stdin)
+        output = CellOutput(self, parent, silent=silent, respondent=front_end)
         run = self._cells.execute(_request_id(parent), code, label=f"In[{count}]", output=output)
         try:
             report = await self.sessions.engine.run(run)

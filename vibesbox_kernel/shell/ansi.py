@@ -206,6 +206,11 @@ class OutputFilter:
             out.append(text)
 
 
+def without_styles(text: str) -> str:
+    """A filtered text without its colours."""
+    return _STYLE.sub("", text)
+
+
 def _trailing_styles(text: str) -> str:
     """The colour codes at the end of a text."""
     start = len(text)

@@ -24,6 +24,7 @@ from vibesbox_kernel.errors import (
 from vibesbox_kernel.models import EndReason, IoMode
 from vibesbox_kernel.shell.cell import Cell
 from vibesbox_kernel.shell.cell_files import Driver
+from vibesbox_kernel.shell.conversation import Respondent
 from vibesbox_kernel.shell.generations import Generation
 from vibesbox_kernel.shell.handing_over import CellEnd, wait_for_end
 from vibesbox_kernel.shell.outcome import CellOutcome, outcome_in_background, outcome_not_started, outcome_of
@@ -95,7 +96,9 @@ class CellRunner:
         """
         await self._manager.engine.run(self._start())
 
-    async def run(self, cell: Cell, *, label: str, sink: OutputSink) -> CellOutcome:
+    async def run(
+        self, cell: Cell, *, label: str, sink: OutputSink, respondent: Respondent | None = None
+    ) -> CellOutcome:
         """Run a cell's script; its magics are the caller's.
 
         A background cell's outcome is there at once; a foreground cell that is queued waits for its turn. Either
@@ -105,6 +108,7 @@ class CellRunner:
             cell: The cell.
             label: Its name in messages, such as ``In[12]``.
             sink: Where its output goes, now and as long as its session lives.
+            respondent: Who is asked for input while a foreground cell on a terminal waits for it.
 
         Raises:
             NameTakenError: Another running session has the name.
@@ -112,7 +116,7 @@ class CellRunner:
             ShellNotFoundError: No such ``--shell``.
             SessionNotFoundError: No such ``--after``.
         """
-        return await self._manager.engine.run(self._run_to_the_end(cell, label, sink))
+        return await self._manager.engine.run(self._run_to_the_end(cell, label, sink, respondent))
 
     async def settled(self) -> None:
         """Wait until the last foreground cell, whose outcome may be known already, has handed over its state."""
@@ -152,20 +156,22 @@ class CellRunner:
 
     # Running
 
-    async def _run_to_the_end(self, cell: Cell, label: str, sink: OutputSink) -> CellOutcome:
+    async def _run_to_the_end(
+        self, cell: Cell, label: str, sink: OutputSink, respondent: Respondent | None
+    ) -> CellOutcome:
         """Run a cell in a task of its own, which goes on when the caller gives up."""
-        task = asyncio.create_task(self._run(cell, label, sink), name=f"vibesbox-{label}")
+        task = asyncio.create_task(self._run(cell, label, sink, respondent), name=f"vibesbox-{label}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return await asyncio.shield(task)
 
-    async def _run(self, cell: Cell, label: str, sink: OutputSink) -> CellOutcome:
+    async def _run(self, cell: Cell, label: str, sink: OutputSink, respondent: Respondent | None) -> CellOutcome:
         await self._start()
         if not self._beginning:
             self._interrupt_early = False
         self._beginning += 1
         try:
-            running = await self._begin_cell(cell, label, sink)
+            running = await self._begin_cell(cell, label, sink, respondent)
         finally:
             self._beginning -= 1
         self._manager.engine.start(running.while_ours(self._see_to_its_end(running)), name=f"vibesbox-end-{label}")
@@ -176,7 +182,7 @@ class CellRunner:
         self._require_succession().prewarm_soon()
         return outcome_in_background(running, notices=self._take_notices(running))
 
-    async def _begin_cell(self, cell: Cell, label: str, sink: OutputSink) -> Running:
+    async def _begin_cell(self, cell: Cell, label: str, sink: OutputSink, respondent: Respondent | None) -> Running:
         await self._settled()
         succession = self._require_succession()
         script = make_script(cell, succession.newest.state, succession.status)
@@ -189,6 +195,7 @@ class CellRunner:
                 script,
                 label=label,
                 sink=sink,
+                respondent=respondent,
                 interrupt_grace=self._interrupt_grace,
             )
         except BaseException:
@@ -214,6 +221,7 @@ class CellRunner:
                 raise
         finally:
             await running.interruption.end()
+            running.ask_no_more()
             self._foreground.pop(running.waiting.session_id, None)
             if not running.outlives_us:
                 asyncio.get_running_loop().call_later(LATER_SECONDS, running.waiting.directory.remove)
@@ -270,6 +278,7 @@ class CellRunner:
         cursor = self._manager.exited_cursor(running.waiting.session_id)
         if cursor is not None:
             await running.pump.flush_to(cursor)
+        running.ask_no_more()
 
     def _take_notices(self, running: Running) -> tuple[str, ...]:
         """What is to be told with a cell's outcome, once."""

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 from vibesbox_kernel.errors import BrokerError, SessionEndedError, SessionNotFoundError, ShellStateError
 from vibesbox_kernel.models import IoMode, SessionInfo
 from vibesbox_kernel.shell.cell import Cell
+from vibesbox_kernel.shell.conversation import Conversation, Respondent
 from vibesbox_kernel.shell.escalation import Interruption
 from vibesbox_kernel.shell.handing_over import CellEnd
+from vibesbox_kernel.shell.held_line import HeldLine
 from vibesbox_kernel.shell.script import Script
 from vibesbox_kernel.shell.spare import WaitingBash
 from vibesbox_kernel.shell.state import ShellState
@@ -35,6 +37,7 @@ class Running:
         session: What is known of it, to the last, even when the manager remembers it no more.
         pump: Shows its output, until the session ends.
         turn: Whether and how long it waits in a queue.
+        conversation: Asks for its input, if there is somebody to ask.
         outcome: What became of it, once that is known.
     """
 
@@ -46,6 +49,7 @@ class Running:
     pump: OutputPump
     interruption: Interruption
     turn: Turn
+    conversation: Conversation | None
     outcome: asyncio.Future[CellOutcome]
 
     def tell(self, outcome: CellOutcome) -> None:
@@ -76,6 +80,11 @@ class Running:
         """Whether its bash still needs its directory though nobody here looks after it any more."""
         info = self.session.info
         return _goes_on(info) and info.exit_status is None
+
+    def ask_no_more(self) -> None:
+        """Nobody waits for the cell any more: its input is nobody's affair here, and nothing of its output is held."""
+        if self.conversation is not None:
+            self.conversation.end()
 
     async def while_ours(self, work: Coroutine[Any, Any, object]) -> None:
         """Do something for its session; when this program ends before a durable one does, no more is to be done."""
@@ -111,6 +120,7 @@ async def begin(
     *,
     label: str,
     sink: OutputSink,
+    respondent: Respondent | None,
     interrupt_grace: float,
 ) -> Running:
     """Give a waiting bash its cell, and show what it puts out. Runs on the engine.
@@ -140,17 +150,24 @@ async def begin(
         **options.limits,
     )
     turn = Turn(manager, waiting.session_id)
-    pump = OutputPump(manager, waiting.session_id, sink)
+    conversation: Conversation | None = None
+    if respondent is not None and not options.background and waiting.io is not IoMode.PIPE:
+        sink = line = HeldLine(sink, holds=respondent.can_answer)
+        pump = OutputPump(manager, waiting.session_id, line)
+        conversation = Conversation(manager, waiting.session_id, pump=pump, line=line, respondent=respondent)
+    else:
+        pump = OutputPump(manager, waiting.session_id, sink)
     interruption = Interruption(
         manager, waiting.session_id, grace=interrupt_grace, say=lambda step: sink.text(f"[vibesbox: {step}]\n")
     )
     session = manager.get_session(waiting.session_id)
     if session is None:
         raise SessionNotFoundError(waiting.session_id)
-    running = Running(
-        cell, script, waiting, session, sink, pump, interruption, turn, asyncio.get_running_loop().create_future()
-    )
+    outcome = asyncio.get_running_loop().create_future()
+    running = Running(cell, script, waiting, session, sink, pump, interruption, turn, conversation, outcome)
     manager.engine.start(running.while_ours(pump.run()), name=f"vibesbox-output-{label}")
+    if conversation is not None:
+        conversation.begin()
     if turn.waits:
         sink.text(f"[vibesbox: {_waits_for(manager, running)}]\n")
     if running.foreground and waiting.io is IoMode.PIPE:

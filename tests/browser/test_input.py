@@ -1,0 +1,57 @@
+"""Input boxes, as somebody sees them who runs cells in JupyterLab."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from playwright.sync_api import Locator, expect
+
+from tests.browser.lab import Lab, Notebook
+
+DEADLINE = 15_000
+
+
+def box(notebook: Notebook, index: int) -> Locator:
+    """The input box of a cell."""
+    return notebook.output(index).locator(".jp-Stdin")
+
+
+def test_questions_are_asked_in_boxes_and_answers_are_shown_once(lab: Lab):
+    cells = [
+        "read -p 'Name: ' name; read -s -p 'Password: ' word; echo; echo \"$name has ${#word} letters\"",
+        "read -p 'Never: ' x",
+        "cat",
+        "python3 -c 'print(input(\"Python? \") * 2)'",
+    ]
+    notebook = lab.open("vibesbox", cells)
+    notebook.start(0)
+    expect(box(notebook, 0)).to_contain_text("Name:", timeout=DEADLINE)
+    notebook.answer("Ada")
+    expect(box(notebook, 0)).to_contain_text("Password:", timeout=DEADLINE)
+    expect(box(notebook, 0).locator("input")).to_have_attribute("type", "password")
+    lab.screenshot(Path("test-results/input-box.png"))
+    notebook.answer("secret")
+    notebook.wait_finished(0)
+    assert notebook.text(0).split("\n") == ["Name: Ada", "Password: ········", "Ada has 6 letters"]
+
+    notebook.start(1)
+    expect(box(notebook, 1)).to_contain_text("Never:", timeout=DEADLINE)
+    notebook.interrupt()
+    notebook.wait_finished(1)
+    assert "Interrupted" in notebook.text(1)
+
+    notebook.start(2)
+    box(notebook, 2).wait_for()
+    notebook.answer("a line")
+    notebook.see(2, "a line\n")
+    box(notebook, 2).wait_for()
+    notebook.answer("^D")
+    notebook.wait_finished(2)
+
+    notebook.start(3)
+    expect(box(notebook, 3)).to_contain_text("Python?", timeout=DEADLINE)
+    notebook.answer("ha")
+    notebook.wait_finished(3)
+    assert notebook.text(3).split("\n") == ["Python? ha", "haha"]
+    lab.screenshot(Path("test-results/input-answers.png"))
+    assert lab.errors() == []

@@ -1,0 +1,132 @@
+"""Cells that wait for input, as front-ends meet them: input boxes, end of file, interrupts."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from tests.kernel.driver import SECONDS, Driver, Result
+
+NAME = "read -p 'Name: ' name; echo hello $name"
+
+
+def asked(kernel: Driver) -> dict[str, Any]:
+    """What the next input box says."""
+    message = kernel.client.get_stdin_msg(timeout=SECONDS)
+    assert message["msg_type"] == "input_request"
+    content: dict[str, Any] = message["content"]
+    return content
+
+
+def run_with(kernel: Driver, code: str, *answers: str) -> tuple[Result, list[dict[str, Any]]]:
+    """Run a cell, answering each of its questions; returns the questions as well."""
+    request = kernel.start(code)
+    questions = []
+    for answer in answers:
+        questions.append(asked(kernel))
+        kernel.client.input(answer)
+    return kernel.finish(request), questions
+
+
+def test_a_line_that_is_read_is_asked_for(kernel: Driver) -> None:
+    """Jupyter: input_request; the front-end shows prompt and answer, so the cell shows neither."""
+    result, questions = run_with(kernel, NAME, "world")
+    assert questions == [{"prompt": "Name: ", "password": False}]
+    assert result.text == "hello world\n"
+    assert result.status == "ok"
+
+
+def test_what_is_not_echoed_is_asked_for_as_a_password(kernel: Driver) -> None:
+    """Jupyter: input_request, password."""
+    result, questions = run_with(kernel, "read -s -p 'Password: ' p; echo; echo ${#p}", "secret")
+    assert questions == [{"prompt": "Password: ", "password": True}]
+    assert result.text == "6\n"
+
+
+def test_several_questions_in_a_row_are_asked_one_by_one(kernel: Driver) -> None:
+    """Ours: each with its own prompt."""
+    code = 'for i in 1 2 3; do read -p "$i? " x; echo "= $x"; done'
+    result, questions = run_with(kernel, code, "a", "b", "c")
+    assert [one["prompt"] for one in questions] == ["1? ", "2? ", "3? "]
+    assert result.text == "= a\n= b\n= c\n"
+
+
+def test_a_prompt_is_plain_text_and_what_comes_before_it_is_shown(kernel: Driver) -> None:
+    """Ours: a box shows no colours."""
+    result, questions = run_with(kernel, "printf 'first\\n\\e[1mgo on?\\e[0m '; read x; echo $x", "yes")
+    assert questions[0]["prompt"] == "go on? "
+    assert result.text.startswith("first\n")
+    assert result.text.endswith("yes\n")
+    assert "go on" not in result.text
+
+
+def test_the_input_can_be_ended(kernel: Driver) -> None:
+    """Ours: ^D alone; the cell says so where nothing else stands."""
+    result, _ = run_with(kernel, "cat; echo over", "one", "^D")
+    assert "^D ends it" in result.text
+    assert result.text.endswith("one\nover\n")
+
+
+def test_a_front_end_that_takes_no_input_lets_the_input_end(kernel: Driver) -> None:
+    """Jupyter: allow_stdin; ours: the cell says why."""
+    result = kernel.run(NAME, allow_stdin=False)
+    assert "allow_stdin" in result.text
+    assert result.text.endswith("hello\n")
+
+
+def test_an_interrupt_ends_the_question(kernel: Driver) -> None:
+    """Ours: as at a terminal; the next question gets its own answer, not one to this."""
+    request = kernel.start(NAME)
+    asked(kernel)
+    kernel.manager.interrupt_kernel()
+    result = kernel.finish(request)
+    assert result.content["ename"] == "Interrupted"
+    assert "Name: " in result.text
+    kernel.client.input("too late")
+    result, questions = run_with(kernel, NAME, "in time")
+    assert len(questions) == 1
+    assert result.text == "hello in time\n"
+
+
+def test_a_question_that_nobody_needs_any_more_is_withdrawn(kernel: Driver) -> None:
+    """Bash: read -t."""
+    request = kernel.start("read -t 1 -p 'Quick: ' x; echo over")
+    asked(kernel)
+    result = kernel.finish(request)
+    assert result.text.endswith("over\n")
+    assert result.status == "ok"
+
+
+def test_comms_and_completion_are_answered_while_a_box_is_open(kernel: Driver) -> None:
+    """Ours: nothing waits for the user but the cell."""
+    request = kernel.start(NAME)
+    asked(kernel)
+    assert kernel.ask(kernel.client.complete("ech"))["matches"]
+    assert kernel.ask(kernel.client.comm_info())["status"] == "ok"
+    kernel.client.control_channel.send(kernel.client.session.msg("kernel_info_request", {}))
+    assert kernel.client.get_control_msg(timeout=SECONDS)["content"]["status"] == "ok"
+    kernel.client.input("you")
+    assert kernel.finish(request).text == "hello you\n"
+
+
+def test_single_keys_are_not_asked_for(kernel: Driver) -> None:
+    """Ours: a line box can not send keys; the cell says what can be done."""
+    request = kernel.start("read -n 1 -s x")
+    kernel.wait_text(request, "single keys")
+    kernel.manager.interrupt_kernel()
+    assert kernel.finish(request).status == "error"
+
+
+def test_a_cell_on_pipes_has_no_input(kernel: Driver) -> None:
+    """Ours: as a script that nobody attends to."""
+    assert kernel.run("%%session --io pipe\ncat; echo over").text == "over\n"
+
+
+def test_a_session_in_the_background_only_says_that_it_waits(kernel: Driver) -> None:
+    """Ours: %send answers it."""
+    request = kernel.start(f"%%session --bg --name asker\n{NAME}")
+    kernel.wait_text(request, "Name: ")
+    while "waits for input" not in kernel.run("%ps").of_kind("display_data")[0]["data"]["text/plain"]:
+        os.sched_yield()
+    kernel.run("%send asker you")
+    kernel.wait_text(request, "hello you\n")

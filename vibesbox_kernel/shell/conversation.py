@@ -1,0 +1,164 @@
+"""What happens when a foreground cell waits for input: whoever runs it is asked, and the answer is typed in."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Protocol
+
+from vibesbox_kernel.errors import BrokerError, SessionEndedError, SessionNotFoundError
+from vibesbox_kernel.models import InputKind
+from vibesbox_kernel.shell.ansi import OutputFilter, without_styles
+from vibesbox_kernel.shell.held_line import HeldLine
+
+if TYPE_CHECKING:
+    from vibesbox_kernel.sessions import SessionManager
+    from vibesbox_kernel.shell.stream import OutputPump
+
+BRIEF_SECONDS = 0.03
+"""Most cells are over by then: the broker is not told of those that somebody attends to them."""
+
+MAX_PROMPT_BYTES = 2000
+_END_OF_FILE = ("\x04", "^D")
+"""What an answer consists of that is to end the input: Ctrl-D itself, or its name where it can not be typed."""
+
+_HOW_TO_END = "[vibesbox: waits for input; the answer ^D ends it]"
+_NOBODY_ANSWERS = "[vibesbox: waits for input, and the front-end takes none (allow_stdin is false): end of file]"
+
+
+class Respondent(Protocol):
+    """Whoever can be asked for input on behalf of a foreground cell. Called on the engine."""
+
+    @property
+    def can_answer(self) -> bool:
+        """Whether asking has any hope."""
+
+    async def ask(self, prompt: str, *, password: bool) -> str | None:
+        """Ask for a line, which is returned without its newline; None if the input is to end.
+
+        Cancelled when the session does not wait any more.
+        """
+
+
+class Conversation:
+    """Questions of one session, and the answers, until its leader ends or ``end`` is called.
+
+    Args:
+        manager: Says when the session waits, and gives it the answers.
+        session_id: The session.
+        pump: Brings its output so far before it is asked for.
+        line: Where its output goes.
+        respondent: Who is asked.
+    """
+
+    def __init__(
+        self, manager: SessionManager, session_id: str, *, pump: OutputPump, line: HeldLine, respondent: Respondent
+    ) -> None:
+        self._manager = manager
+        self._session_id = session_id
+        self._pump = pump
+        self._line = line
+        self._respondent = respondent
+        self._said: set[str] = set()
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        """Listen from now on."""
+        self._task = self._manager.engine.start(self._run(), name="vibesbox-input")
+
+    def end(self) -> None:
+        """Nobody attends to the session any more; a question that is still open is withdrawn."""
+        if self._task is not None:
+            self._task.cancel()
+        self._line.close()
+
+    async def _run(self) -> None:
+        await asyncio.sleep(BRIEF_SECONDS)
+        with contextlib.suppress(SessionNotFoundError, BrokerError):  # it is over, and was forgotten or lost
+            while True:
+                with contextlib.suppress(SessionEndedError):  # over, or still in a queue
+                    await self._manager.attend_input(self._session_id)
+                kind = await self._manager.wait_input_wanted(self._session_id)
+                if kind is None:
+                    return
+                await self._respond(kind)
+
+    async def _respond(self, kind: InputKind) -> None:
+        if not self._respondent.can_answer:
+            await self._end_input(kind)
+        elif kind is InputKind.KEYS:
+            self._say_once(self._keys_wanted())
+            await self._manager.wait_input_not_wanted(self._session_id, kind)
+        else:
+            await self._ask(kind)
+
+    async def _end_input(self, kind: InputKind) -> None:
+        """Nobody will ever answer. A program that takes keys may take no notice: it is not asked again and again."""
+        if kind is InputKind.KEYS and _NOBODY_ANSWERS in self._said:
+            await self._manager.wait_input_not_wanted(self._session_id, kind)
+            return
+        self._say_once(_NOBODY_ANSWERS)
+        await self._send("", eof=True)
+
+    async def _ask(self, kind: InputKind) -> None:
+        prompt = await self._prompt()
+        taken = self._line.take()
+        if not prompt and not self._manager.output_end(self._session_id):
+            self._say_once(_HOW_TO_END)
+        question = self._respondent.ask(prompt, password=kind is InputKind.PASSWORD)
+        asking = asyncio.create_task(question, name="vibesbox-question")
+        waiting = asyncio.create_task(self._manager.wait_input_not_wanted(self._session_id, kind))
+        try:
+            await asyncio.wait((asking, waiting), return_when=asyncio.FIRST_COMPLETED)
+            if asking.done():
+                await self._take_answer(asking.result(), kind)
+                taken = ""
+        finally:
+            asking.cancel()
+            waiting.cancel()
+            self._line.text(taken)  # the box is gone, and with it the prompt
+
+    async def _take_answer(self, answer: str | None, kind: InputKind) -> None:
+        if answer is None or answer in _END_OF_FILE:
+            await self._send("", eof=True)
+            return
+        # A front-end has ended the line itself; after a password the program does so too, since nothing was echoed.
+        self._line.expect_echo("\n" if kind is InputKind.PASSWORD else echo_of(f"{answer}\n"))
+        await self._send(f"{answer}\n", eof=False)
+
+    async def _send(self, text: str, *, eof: bool) -> None:
+        with contextlib.suppress(SessionEndedError):
+            await self._manager.send_input(self._session_id, text, eof=eof)
+
+    async def _prompt(self) -> str:
+        """The last line of the output, as far as it has come; all of that is shown now."""
+        end = self._manager.output_end(self._session_id)
+        await self._pump.flush_to(end)
+        start = max(0, end - MAX_PROMPT_BYTES)
+        chunk = await self._manager.read(self._session_id, start, max_bytes=end - start) if end > start else None
+        return last_line(chunk.data) if chunk is not None else ""
+
+    def _keys_wanted(self) -> str:
+        info = self._manager.info(self._session_id)
+        return (
+            f"[vibesbox: pid {info.pid} takes single keys, as full-screen programs and line editors do, and a cell has "
+            "no keyboard; an interrupt ends it; in the background (%%session --bg) %send types into it]"
+        )
+
+    def _say_once(self, notice: str) -> None:
+        if notice not in self._said:
+            self._said.add(notice)
+            self._line.text(f"{'' if not self._line.in_line else chr(10)}{notice}\n")
+
+
+def last_line(data: bytes) -> str:
+    """What stands in the last line of some output, as plain text."""
+    return without_styles(OutputFilter().feed(data.rpartition(b"\n")[2].rpartition(b"\r")[2], final=True))
+
+
+def echo_of(text: str) -> str:
+    """What a terminal echoes of a text that is typed into it.
+
+    Source: termios(3), ECHOCTL.
+    """
+    return "".join(one if one in "\n\t" or " " <= one != "\x7f" else f"^{chr(ord(one) ^ 64)}" for one in text)

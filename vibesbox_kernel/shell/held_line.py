@@ -1,0 +1,115 @@
+"""The last, unfinished line of a cell's output, held back for a moment: it may be a prompt, which the box shows."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from vibesbox_kernel.models import StreamName
+
+if TYPE_CHECKING:
+    from vibesbox_kernel.shell.stream import OutputSink
+
+HOLD_SECONDS = 0.15
+"""A little longer than it takes to see that the session waits for input."""
+
+
+class HeldLine:
+    """An ``OutputSink`` in front of another. What ends in the middle of a line passes a little later.
+
+    A front-end shows the prompt of its input box, and then the answer, in the cell. So a prompt that was taken
+    for the box is not shown here, and neither is what the terminal echoes of the answer.
+
+    Args:
+        sink: Shows what passes.
+        holds: Hold anything back at all.
+    """
+
+    def __init__(self, sink: OutputSink, *, holds: bool = True) -> None:
+        self._sink = sink
+        self._held = ""
+        self._echo = ""
+        self._seen_of_echo = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._passes = not holds
+        self._at_line_start = True
+        self._stream = StreamName.STDOUT
+
+    @property
+    def in_line(self) -> bool:
+        """Whether what is shown, or held, ends in the middle of a line."""
+        return bool(self._held) or not self._at_line_start
+
+    def text(self, text: str, stream: StreamName = StreamName.STDOUT) -> None:
+        """Called by the pump."""
+        if stream is not self._stream:
+            self.release()
+            self._stream = stream
+        text = self._held + self._without_echo(text)
+        self._held = ""
+        # A line that overwrites itself shows progress: it is no prompt, and must not lag.
+        cut = text.rfind("\n") + 1
+        if self._passes or "\r" in text[cut:]:
+            cut = len(text)
+        self._hold(text[cut:])
+        self._show(text[:cut])
+
+    def omitted(self, notice: str) -> None:
+        """Called by the pump."""
+        self.release()
+        self._sink.omitted(notice)
+
+    def tail(self, text: str) -> None:
+        """Called by the pump."""
+        self.release()
+        self._sink.tail(text)
+
+    def take(self) -> str:
+        """What is held, which is not shown here any more."""
+        taken, self._held = self._held, ""
+        self._stop_timer()
+        return taken
+
+    def release(self) -> None:
+        """Show what is held."""
+        self._show(self.take())
+
+    def expect_echo(self, text: str) -> None:
+        """Do not show this text if it is what comes next: it is the terminal's echo of an answer."""
+        self._echo, self._seen_of_echo = text, 0
+
+    def close(self) -> None:
+        """Hold nothing any more."""
+        self._passes = True
+        self._echo = ""
+        self.release()
+
+    def _show(self, text: str) -> None:
+        if text:
+            self._at_line_start = text.endswith("\n")
+            self._sink.text(text, self._stream)
+
+    def _hold(self, text: str) -> None:
+        self._held = text
+        if not text:
+            self._stop_timer()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(HOLD_SECONDS, self.release)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _without_echo(self, text: str) -> str:
+        expected = self._echo[self._seen_of_echo :]
+        if not expected:
+            return text
+        if text.startswith(expected):
+            self._echo = ""
+            return text[len(expected) :]
+        if expected.startswith(text):
+            self._seen_of_echo += len(text)
+            return ""
+        seen, self._echo = self._echo[: self._seen_of_echo], ""
+        return seen + text  # it was something else
