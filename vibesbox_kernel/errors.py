@@ -4,6 +4,7 @@
     ├── InvalidCommandError          (ValueError)         the text can not be run at all
     ├── InvalidOptionError           (ValueError)         an option of a session is out of its range
     ├── ShellNotFoundError           (FileNotFoundError)  no such shell, or not executable
+    │   └── InterpreterNotFoundError                      of a cell that begins with #!
     ├── DirectoryNotFoundError       (FileNotFoundError)  no such working directory
     ├── LaunchError                  (OSError)            the system refused to start the process
     ├── SessionNotFoundError         (LookupError, ValueError)
@@ -71,12 +72,24 @@ class ShellNotFoundError(_PlainSystemError, FileNotFoundError):
 
     Attributes:
         path: The path that was tried.
+        suggestion: What would have been found, or None.
     """
 
-    def __init__(self, path: str, why: str = "no such executable file") -> None:
+    def __init__(self, path: str, why: str = "no such executable file", suggestion: str | None = None) -> None:
         self.path = path
-        what = f"the shell {path} can not be run: {why}; give the path of an installed shell"
-        super().__init__(errno.ENOENT, what, path)
+        self.suggestion = suggestion
+        helps = "give the path of an installed shell" if suggestion is None else f"did you mean {suggestion}?"
+        super().__init__(errno.ENOENT, f"{self._what(path)} can not be run: {why}; {helps}", path)
+
+    def _what(self, path: str) -> str:
+        return f"the shell {path}"
+
+
+class InterpreterNotFoundError(ShellNotFoundError):
+    """What a cell's line ``#!`` names can not be executed; nothing of the cell was run."""
+
+    def _what(self, path: str) -> str:
+        return f"the interpreter {path} of this cell"
 
 
 class DirectoryNotFoundError(_PlainSystemError, FileNotFoundError):

@@ -13,6 +13,7 @@ from vibesbox_kernel.shell.cell import parse_cell
 from vibesbox_kernel.shell.cell_files import file_name
 from vibesbox_kernel.shell.dump import Dump, Way, parse_dump
 from vibesbox_kernel.shell.environment import first_environment, unspeakable
+from vibesbox_kernel.shell.other_shells import OtherStates
 from vibesbox_kernel.shell.quoting import quote, unquote
 from vibesbox_kernel.shell.restore import begin_text, restore_text
 from vibesbox_kernel.shell.script import existing_directory, make_script
@@ -165,5 +166,7 @@ def test_the_nearest_directory_that_exists_stands_in_for_one_that_is_gone(isolat
 
 
 def test_a_cells_own_directory_may_be_relative_to_the_shells() -> None:
-    script = make_script(parse_cell("%%session --cwd bin\necho"), ShellState(directory=b"/usr"), 0)
+    script = make_script(
+        parse_cell("%%session --cwd bin\necho"), ShellState(directory=b"/usr"), 0, others=OtherStates()
+    )
     assert (script.directory, script.for_one_cell) == ("/usr/bin", True)

@@ -20,6 +20,7 @@ from vibesbox_kernel.models import IoMode
 MAX_NAME_CHARACTERS = 64
 MAX_TERMINAL_SIDE = 10_000
 MAX_SECONDS = 10 * 365 * 24 * 3600
+_CUT = "\n# (the rest is not kept)\n"
 _NAME = re.compile(r"[^\s\x00-\x1f\x7f]+")
 
 
@@ -40,6 +41,14 @@ def check_command(command: str) -> None:
     size = len(command.encode("utf-8", "surrogateescape"))
     if size > MAX_COMMAND_BYTES:
         raise InvalidCommandError(f"a command must be at most {MAX_COMMAND_BYTES} bytes", f"has {size}")
+
+
+def fitting_command(command: str) -> str:
+    """A command that is run from a file, as it is listed: all of it, or as much as a broker keeps."""
+    data = command.encode("utf-8", "surrogateescape")
+    if len(data) <= MAX_COMMAND_BYTES:
+        return command
+    return data[: MAX_COMMAND_BYTES - len(_CUT)].decode("utf-8", "ignore") + _CUT
 
 
 def find_shell(shell: str, env: Mapping[str, str]) -> str:

@@ -7,6 +7,8 @@ Layout, below a private directory of the runner's::
         restore.sh, functions    the state that it starts from
         begin.sh                 what its first line sources (directory, late options, traps, $?)
         In[12]                   the cell's text, under the name that its messages bear
+        In[12].py                the text of a cell that another program runs (`program.py`, `other_shells.py`)
+        launch, carried, ...     what makes another shell of the bash, and that shell's state
         state                    written by bash at the end of the cell; `dump.py` reads it
         disabled, locals, ...    what bash notes on the way
         go                       when it is there, a stopped bash that is continued ends by itself
@@ -28,24 +30,27 @@ from pathlib import Path
 from vibesbox_kernel.errors import ShellStateError
 from vibesbox_kernel.sessions.prepared import Unattended
 from vibesbox_kernel.shell.dump import Dump, Way, new_mark, parse_dump
+from vibesbox_kernel.shell.program import Place, Replacement
 from vibesbox_kernel.shell.restore import begin_text, restore_text
 from vibesbox_kernel.shell.state import ShellState
 from vibesbox_kernel.shell.syntax import Check
 
 _FILES = frozenset(
     {"begin.sh", "disabled", "exit-trap", "functions", "go", "locals", "ready", "restore.log", "restore.sh", "state"}
-    | {"syntax.log", "unread"}
+    | {"syntax.log", "unread", "launch", "carried", "options", "traps"}
 )
 _TEXTS = (
     "at-exit.sh",
     "common.sh",
     "finish.sh",
+    "keep.sh",
     "leave.sh",
     "opening.sh",
     "prepare.sh",
     "startup.sh",
     "syntax-error.sh",
 )
+_TEXTS_OF_OTHER_SHELLS = ("fish.fish", "zsh.zsh")
 
 
 class Driver:
@@ -78,6 +83,8 @@ class Driver:
         self.directory.mkdir(mode=0o700, parents=True)
         for name in _TEXTS:
             _write(self.directory / name, _text(name).encode())
+        for name in _TEXTS_OF_OTHER_SHELLS:
+            _write(self.directory / name, _text(name, "other").encode())
         os.mkfifo(self.directory / "nothing", 0o600)
 
     def cell_argv(self, directory: CellDirectory) -> list[str]:
@@ -118,6 +125,8 @@ class CellDirectory:
     def __init__(self, path: Path, driver: Driver) -> None:
         self.path = path
         self.mark = new_mark()
+        self.driver = driver.directory
+        self.bash = driver.bash
         self._opening = driver.opening
 
     def write_state(self, state: ShellState) -> None:
@@ -160,6 +169,34 @@ class CellDirectory:
         _write(self.path / name, text)
         _write(self.path / "state", b"")  # made here: bash would make it with the user's umask
         return f"{check} {name}\n".encode()
+
+    def write_replacement(
+        self, replacement: Replacement, script: str, *, label: str, state: ShellState, place: Place
+    ) -> bytes:
+        """Lay out a cell for which the waiting bash becomes another program.
+
+        Args:
+            replacement: That program.
+            script: The cell's text.
+            label: The name that its messages bear.
+            state: What the bash has taken on.
+            place: Where and how it begins.
+
+        Returns:
+            The line that lets the waiting bash begin.
+        """
+        name, launch = replacement.lay_out(self, file_name(label), script, place)
+        begin = begin_text(state.for_program(), status=0, directory=place.directory, exports=place.exports)
+        self.write("begin.sh", begin)
+        self.write(name, self._opening + launch)
+        self.write("state", b"")
+        return f"{Check.NONE} {name}\n".encode()
+
+    def write(self, name: str, data: bytes, *, executable: bool = False) -> Path:
+        """Write a file that nobody else can read."""
+        path = self.path / name
+        _write(path, data, mode=0o700 if executable else 0o600)
+        return path
 
     def read_dump(self) -> Dump:
         """What the bash has handed over.
@@ -210,15 +247,15 @@ def file_name(label: str) -> str:
     return f"cell {name}" if taken else name
 
 
-def _text(name: str) -> str:
-    return resources.files("vibesbox_kernel.shell").joinpath("bash").joinpath(name).read_text("utf-8")
+def _text(name: str, shell: str = "bash") -> str:
+    return resources.files("vibesbox_kernel.shell").joinpath(shell).joinpath(name).read_text("utf-8")
 
 
 def _without_comments(text: str) -> str:
     return "".join(line for line in text.splitlines(keepends=True) if not line.startswith("#"))
 
 
-def _write(path: Path, data: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+def _write(path: Path, data: bytes, *, mode: int = 0o600) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     with open(descriptor, "wb") as file:
         file.write(data)

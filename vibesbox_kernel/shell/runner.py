@@ -53,6 +53,7 @@ class CellRunner:
         manager: Runs the sessions.
         interrupt_grace: Seconds from an interrupt to its escalation.
         startup_timeout: Seconds that the user's start-up files have.
+        default_shell: Runs the cells that name none; bash, if none is given.
         cwd: Where the first cell begins; our own directory if none is given.
     """
 
@@ -62,11 +63,13 @@ class CellRunner:
         *,
         interrupt_grace: float = 10.0,
         startup_timeout: float = STARTUP_SECONDS,
+        default_shell: str | None = None,
         cwd: str | None = None,
     ) -> None:
         self._manager = manager
         self._interrupt_grace = interrupt_grace
         self._startup_timeout = startup_timeout
+        self._default_shell = default_shell
         self._cwd = cwd or os.getcwd()
         self._starting: asyncio.Task[None] | None = None
         self._driver: Driver | None = None
@@ -185,7 +188,13 @@ class CellRunner:
     async def _begin_cell(self, cell: Cell, label: str, sink: OutputSink, respondent: Respondent | None) -> Running:
         await self._settled()
         succession = self._require_succession()
-        script = make_script(cell, succession.newest.state, succession.status)
+        script = make_script(
+            cell,
+            succession.newest.state,
+            succession.status,
+            others=succession.others,
+            default_shell=self._default_shell,
+        )
         waiting = await succession.take(cell.options.io or IoMode.PTY, script.directory)
         try:
             running = await begin(

@@ -16,6 +16,8 @@ from vibesbox_kernel.shell.conversation import Conversation, Respondent
 from vibesbox_kernel.shell.escalation import Interruption
 from vibesbox_kernel.shell.handing_over import CellEnd
 from vibesbox_kernel.shell.held_line import HeldLine
+from vibesbox_kernel.shell.other_shells import OtherShellCell, OtherState
+from vibesbox_kernel.shell.program import Place
 from vibesbox_kernel.shell.script import Script
 from vibesbox_kernel.shell.spare import WaitingBash
 from vibesbox_kernel.shell.state import ShellState
@@ -111,6 +113,20 @@ class Running:
             state = replace(state, directory=base.directory, old_directory=base.old_directory)
         return state
 
+    def other_state_after(self, end: CellEnd, cell: OtherShellCell) -> OtherState:
+        """What a cell of another shell hands on, without what it was given for itself alone.
+
+        Raises:
+            ShellStateError: It hands nothing on; says why.
+        """
+        if end.dump is None:
+            status = end.exit_status or "its end was not seen"
+            raise ShellStateError(f"the cell's {cell.shell.name} did not hand over its state ({status})")
+        state = OtherState.from_dump(end.dump).without(self.cell.options.env, cell.base)
+        if self.script.for_one_cell and state.cwd == self.script.directory:
+            state = replace(state, directory=(cell.base or self.waiting.generation.state).directory)
+        return state
+
 
 async def begin(
     manager: SessionManager,
@@ -128,20 +144,11 @@ async def begin(
     Raises:
         NameTakenError: Another running session has the cell's name; nothing has begun.
     """
-    control = waiting.directory.write_cell(
-        script.text,
-        label=label,
-        line=cell.script_line,
-        check=script.check,
-        state=waiting.generation.state,
-        status=script.status,
-        directory=os.fsencode(script.directory),
-        exports=cell.options.env,
-    )
+    control = _lay_out(waiting, cell, script, label)
     options = cell.options
     await manager.begin_session(
         waiting.session_id,
-        command=cell.script,
+        command=script.command,
         name=options.name,
         control=control,
         token=waiting.directory.mark,
@@ -175,6 +182,23 @@ async def begin(
         with contextlib.suppress(SessionEndedError):
             await manager.send_input(waiting.session_id, b"", eof=True)
     return running
+
+
+def _lay_out(waiting: WaitingBash, cell: Cell, script: Script, label: str) -> bytes:
+    directory, state = waiting.directory, waiting.generation.state
+    place = Place(cell.script_line, os.fsencode(script.directory), cell.options.env)
+    if script.replacement is not None:
+        return directory.write_replacement(script.replacement, script.text, label=label, state=state, place=place)
+    return directory.write_cell(
+        script.text,
+        label=label,
+        line=place.line,
+        check=script.check,
+        state=state,
+        status=script.status,
+        directory=place.directory,
+        exports=place.exports,
+    )
 
 
 def _waits_for(manager: SessionManager, running: Running) -> str:

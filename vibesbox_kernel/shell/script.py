@@ -6,9 +6,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from vibesbox_kernel.sessions.validation import find_directory, find_shell
+from vibesbox_kernel.sessions.validation import find_directory, fitting_command
 from vibesbox_kernel.shell.cell import Cell
-from vibesbox_kernel.shell.quoting import quote
+from vibesbox_kernel.shell.other_shells import OTHER_SHELLS, OtherShellCell, OtherStates
+from vibesbox_kernel.shell.program import Program, Replacement, SearchPath, named_by_option, named_by_shebang
 from vibesbox_kernel.shell.state import ShellState
 from vibesbox_kernel.shell.syntax import Check, check_for
 from vibesbox_kernel.shell.unseen import without_unseen
@@ -24,7 +25,7 @@ class Script:
         status: ``$?`` at the first command.
         directory: Where it begins.
         for_one_cell: The directory is this cell's own: the next one is to begin where this one would have.
-        replaces_shell: The script makes another program of the bash, so no state will come back.
+        replacement: What the bash becomes to run it; None when it does so itself.
         notices: What the user should be told.
     """
 
@@ -33,43 +34,69 @@ class Script:
     status: int
     directory: str
     for_one_cell: bool = False
-    replaces_shell: bool = False
+    replacement: Replacement | None = None
     notices: tuple[str, ...] = ()
 
+    @property
+    def command(self) -> str:
+        """What the session is listed with."""
+        return fitting_command(self.text)
 
-def make_script(cell: Cell, state: ShellState, status: int) -> Script:
+
+def make_script(
+    cell: Cell, state: ShellState, status: int, *, others: OtherStates, default_shell: str | None = None
+) -> Script:
     """Get a cell ready.
 
     Args:
         cell: The cell.
         state: What it starts from.
         status: How the foreground cell before it ended.
+        others: The states of other shells.
+        default_shell: Runs the cells that name none; bash, if none is given.
 
     Raises:
         DirectoryNotFoundError: No such ``--cwd``.
-        ShellNotFoundError: No such ``--shell``.
+        ShellNotFoundError: No such ``--shell``, or no such program behind ``#!``.
     """
-    directory = existing_directory(state.cwd)
-    notices: tuple[str, ...] = ()
+    text, notices = without_unseen(cell.script, first_line=cell.script_line)
+    search = SearchPath(cell.options.env.get("PATH", state.value("PATH") or os.defpath), existing_directory(state.cwd))
+    replacement = _replacement(text, cell.options.shell, default_shell, search, others)
+    cwd = state.cwd
+    if isinstance(replacement, OtherShellCell) and replacement.base is not None:
+        cwd = replacement.base.cwd
+    elif isinstance(replacement, Program):
+        notices += others.notice_once(replacement.name)
+    directory = existing_directory(cwd)
     if cell.options.cwd is not None:
         directory = find_directory(Path(directory, Path(cell.options.cwd).expanduser()))
-    elif directory != state.cwd:
-        notices = (f"the directory {state.cwd} is gone; this cell began in {directory}",)
-    text, unseen = without_unseen(cell.script, first_line=cell.script_line)
-    notices += unseen
-    check = check_for(text)
-    other_shell = cell.options.shell is not None and not _is_bash(cell.options.shell)
-    if other_shell:
-        text, check = _in_shell(cell.options.shell or "", text), Check.NONE
+    elif directory != cwd:
+        notices += (f"the directory {cwd} is gone; this cell began in {directory}",)
     return Script(
         text=text,
-        check=check,
+        check=check_for(text),
         status=0 if _is_empty(cell.script) else status,
         directory=directory,
         for_one_cell=cell.options.cwd is not None,
-        replaces_shell=other_shell,
+        replacement=replacement,
         notices=notices,
     )
+
+
+def _replacement(
+    script: str, shell: str | None, default_shell: str | None, search: SearchPath, others: OtherStates
+) -> Replacement | None:
+    """What is to run a script: what ``--shell`` names, else what its first line does, else the usual shell."""
+    if shell is None:
+        program = named_by_shebang(script, search)
+        if program is not None:
+            return program
+    shell = shell or default_shell
+    if shell is None or shell == "bash":
+        return None
+    program = named_by_option(shell, search)
+    known = OTHER_SHELLS.get(program.name)
+    return program if known is None else OtherShellCell(known, program.argv[0], others.newest(known.name))
 
 
 def existing_directory(wanted: str) -> str:
@@ -78,20 +105,6 @@ def existing_directory(wanted: str) -> str:
     while path != path.parent and not (path.is_dir() and os.access(path, os.X_OK)):
         path = path.parent
     return str(path)
-
-
-def _is_bash(shell: str) -> bool:
-    return Path(shell).name == "bash"
-
-
-def _in_shell(shell: str, script: str) -> str:
-    """Have another shell take the place of the bash: it gets its environment, directory, limits and terminal."""
-    path = find_shell(shell, os.environ)
-    return f"exec {_quoted(path)} -c {_quoted(script)}"
-
-
-def _quoted(word: str) -> str:
-    return quote(word.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
 
 
 def _is_empty(script: str) -> bool:

@@ -111,6 +111,16 @@ class ShellState:
         """The working directory."""
         return os.fsdecode(self.directory)
 
+    def value(self, name: str) -> str | None:
+        """The value of a variable that is no array; None if it has none."""
+        declaration = self.variables.get(name.encode(), b"")
+        return os.fsdecode(_value(declaration)) if b"=" in declaration else None
+
+    def for_program(self) -> ShellState:
+        """What of the state another program is started with: nothing that would run commands before it, or stop it."""
+        ignored = {name: command for name, command in self.traps.items() if command == b"''"}
+        return replace(self, options=frozenset(), traps=ignored, disabled=b"", shopts=frozenset())
+
     def for_cells(self) -> ShellState:
         """The first state: without what only makes sense at a prompt, and with aliases, which only a prompt has on."""
         options = self.options - _INTERACTIVE_OPTIONS

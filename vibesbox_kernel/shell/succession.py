@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from vibesbox_kernel.errors import ShellStateError
 from vibesbox_kernel.shell.generations import Generation, Generations
+from vibesbox_kernel.shell.other_shells import OtherShellCell, OtherStates
 from vibesbox_kernel.shell.script import existing_directory
 from vibesbox_kernel.shell.spare import Spares, WaitingBash
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 LATER_SECONDS = 0.001
 """What is not the cell's own affair waits until its outcome is on its way to the user."""
 
+_OVERTAKEN = "another cell has changed the shell's state meanwhile: this cell's changes are not kept"
+
 
 class Succession:
     """From cell to cell. Everything of it runs on the manager's engine.
@@ -32,6 +35,7 @@ class Succession:
 
     Attributes:
         status: How the last foreground cell ended: the next one's ``$?``.
+        others: The states of other shells than bash.
     """
 
     def __init__(self, manager: SessionManager, driver: Driver, state: ShellState) -> None:
@@ -40,6 +44,7 @@ class Succession:
         self._generations.begin(state)
         self._closed = False
         self.status = 0
+        self.others = OtherStates()
         self.prewarm()
 
     @property
@@ -64,14 +69,26 @@ class Succession:
         """Make a foreground cell's state the newest, or say why not."""
         if end.exit_status is not None:
             self.status = end.exit_status.shell_code
-        if end.syntax_error is not None or running.script.replaces_shell:
+        replacement = running.script.replacement
+        if isinstance(replacement, OtherShellCell):
+            return self._commit_other(running, end, replacement)
+        if end.syntax_error is not None or replacement is not None:
             return ()
         try:
             state = running.state_after(end)
         except ShellStateError as error:
             return (f"{error}: the state is as before the cell",)
         if not self._generations.commit(running.waiting.generation, state):
-            return ("another cell has changed the shell's state meanwhile: this cell's changes are not kept",)
+            return (_OVERTAKEN,)
+        return ()
+
+    def _commit_other(self, running: Running, end: CellEnd, cell: OtherShellCell) -> tuple[str, ...]:
+        try:
+            state = running.other_state_after(end, cell)
+        except ShellStateError as error:
+            return (f"{error}: its state is as before the cell",)
+        if not self.others.commit(cell, state):
+            return (_OVERTAKEN,)
         return ()
 
     def prewarm(self) -> None:
