@@ -109,7 +109,7 @@ class Magics:
         """
         if self._removed:  # a hook can not be taken away again
             return []
-        return list(complete_magic(event.text_until_cursor, refs=lambda: known_refs(self._manager)).matches)
+        return list(complete_magic(event.text_until_cursor, refs=lambda: known_refs(self._manager)).texts)
 
     def _line_magic(self, name: str) -> Callable[..., object]:
         @no_var_expand  # a $ in a command is the shell's

@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-import shutil
 import signal
 from concurrent.futures import Future
 from pathlib import Path
@@ -20,12 +19,13 @@ from vibesbox_kernel import __version__
 from vibesbox_kernel.errors import ShellStateError, VibesboxError
 from vibesbox_kernel.frontends.asking import StdinChannel
 from vibesbox_kernel.frontends.cell_output import CellOutput
-from vibesbox_kernel.frontends.code_help import CodeHelp
 from vibesbox_kernel.frontends.comms import QuickAnswers
 from vibesbox_kernel.frontends.execution import CellExecutor, Report
+from vibesbox_kernel.frontends.help_replies import complete_reply, is_complete_reply
 from vibesbox_kernel.frontends.magic_output import MagicDoor
 from vibesbox_kernel.frontends.replies import FACTS, failure_of_error
 from vibesbox_kernel.sessions import SessionManager
+from vibesbox_kernel.shell.code_help import CodeHelp
 from vibesbox_kernel.shell.runner import CellRunner
 
 logger = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class VibesboxKernel(QuickAnswers):
         self._runner = CellRunner(self.sessions, interrupt_grace=self.interrupt_grace)
         magics = MagicDoor(self.sessions, self._directory)
         self._cells = CellExecutor(self.sessions, self._runner, magics)
-        self._help = CodeHelp(self.sessions, shutil.which("bash") or "/bin/bash")
+        self._help = CodeHelp(self.sessions, self._runner)
         self._stdin = StdinChannel(self)
         self._version: Future[str] | None = None
 
@@ -91,6 +91,7 @@ class VibesboxKernel(QuickAnswers):
         return {"status": "ok", "restart": restart}
 
     async def _close(self) -> None:
+        await self._help.aclose()
         await self._runner.aclose()
         await self.sessions.aclose()
 
@@ -142,6 +143,7 @@ class VibesboxKernel(QuickAnswers):
         except VibesboxError as error:  # there is no engine any more
             report = Report(failure_of_error(error))
         finally:
+            self._help.refresh_soon()
             if not (silent or store_history):
                 self.execution_count = count - 1  # the base class counts what is not to be remembered, too
         if report.failure is not None:
@@ -199,20 +201,12 @@ class VibesboxKernel(QuickAnswers):
 
     async def do_complete(self, code: str, cursor_pos: int) -> dict[str, Any]:
         """What fits at the cursor."""
-        await self.sessions.engine.run(self._runner.settled())
-        found = await self._help.complete(code, cursor_pos, cwd=self._directory())
-        return {
-            "status": "ok",
-            "matches": list(found.matches),
-            "cursor_start": found.start,
-            "cursor_end": found.end,
-            "metadata": {},
-        }
+        found = await self._help.complete(code, cursor_pos)
+        return complete_reply(found)
 
     async def do_is_complete(self, code: str) -> dict[str, Any]:
         """Whether Enter should run the code or begin another line."""
-        status = await self._help.is_complete(code)
-        return {"status": status, "indent": "  "} if status == "incomplete" else {"status": status}
+        return is_complete_reply(await self._help.is_complete(code))
 
     # Inside
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from vibesbox_kernel.shell.completion import Kind, Match
 from vibesbox_kernel.shell.magic_options import SUBCOMMANDS
 from vibesbox_kernel.shell.magics import MAGICS, Magic
 
@@ -16,14 +17,25 @@ if TYPE_CHECKING:
 _MAGIC_WORD = re.compile(r"\s*(%%?)(\S*)")
 _TAKE_REFS = frozenset({"kill", "tail", "wait", "send", "info", "durable", "rename", "adopt"})
 _REF_OPTIONS = frozenset({"--after"})
+_FILE_OPTIONS = frozenset({"--cwd", "--save", "--shell"})
 
 
 @dataclass(frozen=True)
 class MagicCompletion:
-    """What fits at the end of a line, in the place of its last so many characters."""
+    """What fits at the end of a line, in the place of its last so many characters.
 
-    matches: tuple[str, ...]
+    Attributes:
+        wants_file: The name of a file is wanted there.
+    """
+
+    matches: tuple[Match, ...]
     replaced: int
+    wants_file: bool = False
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The matches without their kinds."""
+        return tuple(match.text for match in self.matches)
 
 
 def is_magic_line(line: str) -> bool:
@@ -41,10 +53,12 @@ def complete_magic(line: str, *, refs: Callable[[], Iterable[str]]) -> MagicComp
     head = _MAGIC_WORD.match(line)
     before, word = _split_last(line)
     if head is None or head.end() == len(line):
-        return MagicCompletion(_fitting(word, _names()), len(word))
+        return MagicCompletion(_fitting(word, _names(), Kind.MAGIC), len(word))
     magic = MAGICS.get(head.group(2))
-    found = () if magic is None else _arguments(magic, before[1:], word, refs)
-    return MagicCompletion(_fitting(word, found), len(word))
+    if magic is None:
+        return MagicCompletion((), len(word))
+    found, kind = _arguments(magic, before[1:], word, refs)
+    return MagicCompletion(_fitting(word, found, kind), len(word), wants_file=kind is Kind.FILE)
 
 
 def known_refs(manager: SessionManager) -> Iterable[str]:
@@ -53,17 +67,21 @@ def known_refs(manager: SessionManager) -> Iterable[str]:
         yield info.name or str(info.pid or info.session_id[:8])
 
 
-def _arguments(magic: Magic, before: Sequence[str], word: str, refs: Callable[[], Iterable[str]]) -> Iterable[str]:
+def _arguments(
+    magic: Magic, before: Sequence[str], word: str, refs: Callable[[], Iterable[str]]
+) -> tuple[Iterable[str], Kind]:
     last = before[-1] if before else ""
+    if last in _FILE_OPTIONS:
+        return (), Kind.FILE
     if last in _REF_OPTIONS:
-        return refs()
+        return refs(), Kind.SESSION
     if magic.parser.wants_value(last):
-        return magic.parser.choices_of(last)
+        return magic.parser.choices_of(last), Kind.VALUE
     if word.startswith("-"):
-        return magic.parser.option_names()
+        return magic.parser.option_names(), Kind.OPTION
     if magic.name == "vibesbox":
-        return SUBCOMMANDS
-    return refs() if magic.name in _TAKE_REFS else ()
+        return SUBCOMMANDS, Kind.VALUE
+    return (refs() if magic.name in _TAKE_REFS else ()), Kind.SESSION
 
 
 def _names() -> tuple[str, ...]:
@@ -76,6 +94,6 @@ def _split_last(line: str) -> tuple[list[str], str]:
     return before, word
 
 
-def _fitting(word: str, choices: Iterable[str]) -> tuple[str, ...]:
+def _fitting(word: str, choices: Iterable[str], kind: Kind) -> tuple[Match, ...]:
     """The choices that begin with a word, each once."""
-    return tuple(dict.fromkeys(one for one in choices if one.startswith(word)))
+    return tuple(Match(one, kind) for one in dict.fromkeys(choices) if one.startswith(word))

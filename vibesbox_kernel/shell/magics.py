@@ -108,6 +108,20 @@ def parse_call(name: str, rest: str, *, cell: bool = False) -> MagicCall:
     return MagicCall(name, magic.build(values), cell)
 
 
+def command_offset(line: str) -> int | None:
+    """Where in a line such as ``%session --bg make`` the command begins; None if there is none, or not yet."""
+    match = _LINE.fullmatch(line)
+    magic = None if match is None else MAGICS.get(match.group(2))
+    if match is None or magic is None or not magic.options_end or match.group(1) == "%%":
+        return None
+    rest = match.group(3)
+    try:
+        start = _command_start(magic.parser, rest)
+    except ValueError:
+        return None
+    return match.start(3) + start if start < len(rest) else None
+
+
 def find_magic(name: str, *, cell: bool = False) -> Magic:
     """The magic of this name (without ``%``).
 

@@ -10,8 +10,8 @@ import pytest
 
 from tests.lifeline import Lifeline
 from vibesbox_kernel.errors import DirectoryNotFoundError
-from vibesbox_kernel.frontends.aside import Answer, ask
 from vibesbox_kernel.sessions import SessionManager
+from vibesbox_kernel.shell.aside import Answer, ask
 
 pytestmark = pytest.mark.anyio
 
