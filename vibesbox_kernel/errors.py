@@ -12,6 +12,7 @@
     ├── NameTakenError               (ValueError)
     ├── SessionOwnedError            (PermissionError)    another living program owns the session
     ├── SessionEndedError            (RuntimeError)       the session is over, or takes no input
+    ├── NotInForegroundError         (LookupError)        no cell waits for the session
     ├── SessionTimeoutError          (TimeoutError)       a wait ended first; the session goes on
     ├── SessionFailedError           (RuntimeError)       a session that was waited for did not succeed
     ├── SurvivorsError               (RuntimeError)       processes outlived SIGKILL
@@ -187,6 +188,25 @@ class SessionEndedError(VibesboxError, RuntimeError):
         self.ref = ref
         self.why = why
         super().__init__(f"session {ref} {why}")
+
+
+class NotInForegroundError(VibesboxError, LookupError):
+    """What was to go to the background is there already, or nothing was named and it is not plain what is meant.
+
+    Attributes:
+        ref: What was named; None if nothing was.
+        known: What is waited for.
+    """
+
+    def __init__(self, ref: object, known: Sequence[str]) -> None:
+        self.ref, self.known = ref, tuple(known)
+        if ref is not None:
+            text = f"no cell waits for session {ref}; waited for: {', '.join(known) or 'nothing'}"
+        elif known:
+            text = f"several cells run in the foreground; name one of them: {', '.join(known)}"
+        else:
+            text = "no cell runs in the foreground"
+        super().__init__(text)
 
 
 class SessionTimeoutError(VibesboxError, TimeoutError):

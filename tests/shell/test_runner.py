@@ -31,6 +31,9 @@ class Shown:
         self.written += text
         self._loop.call_soon_threadsafe(self.changed.set)
 
+    def line(self, text: str) -> None:
+        self.text(f"{text}\n" if not self.written or self.written.endswith("\n") else f"\n{text}\n")
+
     def omitted(self, notice: str) -> None:
         self.text(notice)
 
@@ -202,7 +205,9 @@ async def test_a_cell_that_ignores_the_interrupt_gets_sigterm_after_the_grace(no
     await runner.interrupt()
     with anyio.fail_after(10):
         outcome = await task
-    assert "still running 0.3 s after the interrupt: SIGTERM to the process group of pid" in notebook.shown.written
+    assert "interrupted: SIGINT to the shell (pid " in notebook.shown.written
+    assert "still running 0.3 s after the interrupt: SIGTERM to the shell (pid " in notebook.shown.written
+    assert "and sleep 100 (pid " in notebook.shown.written
     assert outcome.exit_status == ExitStatus(signal=15)
     assert notebook.committed
 
@@ -215,8 +220,14 @@ async def test_what_ignores_sigterm_too_is_killed_with_its_whole_tree_and_that_i
     with anyio.fail_after(10):
         outcome = await task
     steps = [line for line in notebook.shown.written.splitlines() if line.startswith("[vibesbox: ")]
-    assert [step.split(":")[1].strip() for step in steps[:2]] == ["interrupted again", "still running after SIGTERM"]
-    assert "are gone" in steps[-1]
+    assert [step.split(":")[1].strip() for step in steps] == [
+        "interrupted",
+        "interrupted again",
+        "still running 1 s after SIGTERM",
+        "nothing of the session is left]",
+    ]
+    assert "SIGKILL to the shell (pid " in steps[2]
+    assert "sleep 100 (pid " in steps[2]
     assert not manager.info(outcome.session_id).is_running
     assert outcome.interrupted
 

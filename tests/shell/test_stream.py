@@ -34,6 +34,9 @@ class Recorder:
         self.got.append((self.clock.now(), "text", text))
         self.streams.append(stream)
 
+    def line(self, text: str) -> None:
+        self.got.append((self.clock.now(), "line", text))
+
     def omitted(self, notice: str) -> None:
         assert "\n" not in notice
         self.got.append((self.clock.now(), "omitted", notice))

@@ -35,6 +35,9 @@ class Shown:
     def text(self, text: str, stream: StreamName = StreamName.STDOUT) -> None:
         self.texts.append(text)
 
+    def line(self, text: str) -> None:
+        self.texts.append(f"{text}\n")
+
     def omitted(self, notice: str) -> None:
         self.notices.append(notice)
 

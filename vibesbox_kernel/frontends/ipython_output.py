@@ -105,6 +105,10 @@ class Relay:
         """Called by the pump."""
         self._put(lambda sink: sink.text(text, stream))
 
+    def line(self, text: str) -> None:
+        """Called where something is to be said between the output."""
+        self._put(lambda sink: sink.line(text))
+
     def omitted(self, notice: str) -> None:
         """Called by the pump."""
         self._put(lambda sink: sink.omitted(notice))

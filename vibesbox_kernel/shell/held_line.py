@@ -54,6 +54,12 @@ class HeldLine:
         self._hold(text[cut:])
         self._show(text[:cut])
 
+    def line(self, text: str) -> None:
+        """Called where something is to be said between the output."""
+        self.release()
+        self._at_line_start = True
+        self._sink.line(text)
+
     def omitted(self, notice: str) -> None:
         """Called by the pump."""
         self.release()

@@ -21,14 +21,18 @@ from vibesbox_kernel.errors import (
     ShellStateError,
     VibesboxError,
 )
-from vibesbox_kernel.models import EndReason, IoMode
+from vibesbox_kernel.models import EndReason, IoMode, SessionInfo
 from vibesbox_kernel.shell.cell import Cell
 from vibesbox_kernel.shell.cell_files import Driver
 from vibesbox_kernel.shell.conversation import Respondent
+from vibesbox_kernel.shell.following import follow, open_view
+from vibesbox_kernel.shell.foreground import Foreground
 from vibesbox_kernel.shell.generations import Generation
 from vibesbox_kernel.shell.handing_over import CellEnd, wait_for_end
+from vibesbox_kernel.shell.notes import say, say_how_it_ended
 from vibesbox_kernel.shell.outcome import CellOutcome, outcome_in_background, outcome_not_started, outcome_of
-from vibesbox_kernel.shell.running import Running, begin
+from vibesbox_kernel.shell.references import find
+from vibesbox_kernel.shell.running import Running, begin, while_ours
 from vibesbox_kernel.shell.script import make_script
 from vibesbox_kernel.shell.startup import first_state
 from vibesbox_kernel.shell.stream import OutputSink
@@ -75,11 +79,9 @@ class CellRunner:
         self._driver: Driver | None = None
         self._succession: Succession | None = None
         self._notices: list[str] = []
-        self._foreground: dict[str, Running] = {}
+        self.foreground = Foreground(manager)
         self._tasks: set[asyncio.Task[CellOutcome]] = set()
         self._handing_over: dict[asyncio.Task[Any], Running] = {}
-        self._beginning = 0
-        self._interrupt_early = False
 
     @property
     def generation(self) -> Generation:
@@ -129,6 +131,37 @@ class CellRunner:
         """Interrupt what runs in the foreground; asked again, or if it does not heed, end it."""
         await self._manager.engine.run(self._interrupt())
 
+    async def follow(
+        self, ref: int | str, *, sink: OutputSink, respondent: Respondent | None = None, lines: int = 10
+    ) -> CellOutcome:
+        """Wait for a session that runs already as for a cell: its output is shown, interrupts are for it.
+
+        Args:
+            ref: The session, in whatever program it was started.
+            sink: Where its output goes.
+            respondent: Who is asked for input when it waits for it.
+            lines: How many of the last lines to begin with.
+
+        Raises:
+            SessionNotFoundError: There is no such session.
+        """
+        return await self._manager.engine.run(self._follow(ref, sink, respondent, lines))
+
+    async def move_to_background(self, ref: int | str | None = None) -> SessionInfo:
+        """Have nobody wait any more for a session that runs in the foreground; it goes on.
+
+        The outcome of a cell that is left says so. What it changes in the shell's state from now on, and what it has
+        changed, is not kept; its output goes on arriving in its own cell.
+
+        Args:
+            ref: The session; not needed when nothing else runs in the foreground.
+
+        Raises:
+            NotInForegroundError: It does not, or nothing was named and several do, or none.
+            SessionNotFoundError: There is no such session.
+        """
+        return await self._manager.engine.run(self._let_go(ref))
+
     async def aclose(self) -> None:
         """Give up the waiting bash. The sessions are the manager's to end."""
         await self._manager.engine.run(self._close())
@@ -170,20 +203,17 @@ class CellRunner:
 
     async def _run(self, cell: Cell, label: str, sink: OutputSink, respondent: Respondent | None) -> CellOutcome:
         await self._start()
-        if not self._beginning:
-            self._interrupt_early = False
-        self._beginning += 1
-        try:
+        with self.foreground.beginning():
             running = await self._begin_cell(cell, label, sink, respondent)
-        finally:
-            self._beginning -= 1
-        self._manager.engine.start(running.while_ours(self._see_to_its_end(running)), name=f"vibesbox-end-{label}")
+        self._manager.engine.start(
+            while_ours(running.session, self._see_to_its_end(running)), name=f"vibesbox-end-{label}"
+        )
         if running.foreground:
-            if self._interrupt_early:
-                await self._interrupt()
+            await self.foreground.add(running)
             return await running.outcome
         self._require_succession().prewarm_soon()
-        return outcome_in_background(running, notices=self._take_notices(running))
+        running.tell(outcome_in_background(running, notices=self._take_notices(running)))
+        return running.outcome.result()
 
     async def _begin_cell(self, cell: Cell, label: str, sink: OutputSink, respondent: Respondent | None) -> Running:
         await self._settled()
@@ -211,8 +241,6 @@ class CellRunner:
             with contextlib.suppress(VibesboxError):  # the broker may be gone, which is what will be raised
                 await succession.give_back(waiting)
             raise
-        if running.foreground:
-            self._foreground[waiting.session_id] = running
         return running
 
     # Ending
@@ -231,7 +259,10 @@ class CellRunner:
         finally:
             await running.interruption.end()
             running.ask_no_more()
-            self._foreground.pop(running.waiting.session_id, None)
+            self.foreground.discard(running)
+            if running.goes_on:
+                closing = while_ours(running.session, say_how_it_ended(self._manager, running))
+                self._manager.engine.start(closing, name="vibesbox-closing")
             if not running.outlives_us:
                 asyncio.get_running_loop().call_later(LATER_SECONDS, running.waiting.directory.remove)
 
@@ -239,12 +270,12 @@ class CellRunner:
         """Tell the outcome of a cell that was brief and calm as soon as it is announced, before its state is there."""
         handover = await self._manager.wait_handover(running.waiting.session_id, announced=True)
         took = time.monotonic() - running.turn.came_at
-        if not handover.announced or took > BRIEF_SECONDS or running.interruption.requested:
+        if not handover.announced or took > BRIEF_SECONDS or running.interruption.requested or not running.foreground:
             return
         await self._flush(running)
         end = CellEnd(handover.exit_status, None, handover.others, None if handover.others else EndReason.EXITED)
         running.tell(outcome_of(running, end, took=took, notices=self._take_notices(running)))
-        self._foreground.pop(running.waiting.session_id, None)
+        self.foreground.discard(running)
         task = asyncio.current_task()
         assert task is not None
         self._handing_over[task] = running
@@ -276,7 +307,7 @@ class CellRunner:
             notices = self._take_notices(running)
             self._require_succession().prewarm_soon()
         else:
-            running.sink.text(f"[vibesbox: not started: {why}]\n")
+            say(running.sink, f"not started: {why}")
         return outcome_not_started(running, why=why, notices=notices)
 
     async def _settled(self) -> None:
@@ -298,10 +329,20 @@ class CellRunner:
         return notices
 
     async def _interrupt(self) -> None:
-        waited_for = self._handing_over.values() if self._beginning else ()
-        self._interrupt_early = self._beginning > 0
-        for running in (*self._foreground.values(), *waited_for):
+        for running in self._handing_over.values() if self.foreground.is_beginning else ():
             await running.interruption.request()
+        await self.foreground.interrupt()
+
+    async def _follow(self, ref: int | str, sink: OutputSink, respondent: Respondent | None, lines: int) -> CellOutcome:
+        with self.foreground.beginning():
+            info = await find(self._manager, str(ref))
+            view = await open_view(self._manager, info, sink, respondent, lines=lines)
+        return await follow(self._manager, self.foreground, view, interrupt_grace=self._interrupt_grace)
+
+    async def _let_go(self, ref: int | str | None) -> SessionInfo:
+        info = self.foreground.let_go(ref)
+        self._require_succession().prewarm_soon()  # the bash that the next cell was to have is this one
+        return info
 
     async def _close(self) -> None:
         if self._succession is not None:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from vibesbox_kernel.errors import BrokerError, SessionEndedError, SessionNotFoundError, ShellStateError
@@ -16,8 +16,11 @@ from vibesbox_kernel.shell.conversation import Conversation, Respondent
 from vibesbox_kernel.shell.escalation import Interruption
 from vibesbox_kernel.shell.handing_over import CellEnd
 from vibesbox_kernel.shell.held_line import HeldLine
+from vibesbox_kernel.shell.notes import say
 from vibesbox_kernel.shell.other_shells import OtherShellCell, OtherState
+from vibesbox_kernel.shell.outcome import CellOutcome, outcome_in_background
 from vibesbox_kernel.shell.program import Place
+from vibesbox_kernel.shell.references import label as label_of
 from vibesbox_kernel.shell.script import Script
 from vibesbox_kernel.shell.spare import WaitingBash
 from vibesbox_kernel.shell.state import ShellState
@@ -27,10 +30,9 @@ from vibesbox_kernel.shell.turn import Turn, what_it_waits_for
 if TYPE_CHECKING:
     from vibesbox_kernel.sessions import SessionManager
     from vibesbox_kernel.sessions.command_session import CommandSession
-    from vibesbox_kernel.shell.outcome import CellOutcome
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Running:
     """A cell that has begun.
 
@@ -40,7 +42,9 @@ class Running:
         pump: Shows its output, until the session ends.
         turn: Whether and how long it waits in a queue.
         conversation: Asks for its input, if there is somebody to ask.
+        showing: Shows its output: done when all of it is shown.
         outcome: What became of it, once that is known.
+        left: It was sent to the background: nobody waits for it any more.
     """
 
     cell: Cell
@@ -52,7 +56,14 @@ class Running:
     interruption: Interruption
     turn: Turn
     conversation: Conversation | None
+    showing: asyncio.Task[None]
     outcome: asyncio.Future[CellOutcome]
+    left: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def session_id(self) -> str:
+        """Its session."""
+        return self.waiting.session_id
 
     def tell(self, outcome: CellOutcome) -> None:
         """Make its outcome known; what should be told once it is known already is said in its own cell."""
@@ -60,7 +71,7 @@ class Running:
             self.outcome.set_result(outcome)
             return
         for notice in outcome.notices:
-            self.sink.text(f"[vibesbox: {notice}]\n")
+            say(self.sink, notice)
 
     def fail(self, error: BaseException) -> bool:
         """Its outcome will never be known; returns whether somebody waits to hear that."""
@@ -75,7 +86,29 @@ class Running:
     @property
     def foreground(self) -> bool:
         """Whether somebody waits for it."""
-        return not self.cell.options.background
+        return not (self.cell.options.background or self.left.is_set())
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it goes on though its outcome is known: in the background, or with what it has left there."""
+        known = self.outcome.done() and not self.outcome.cancelled() and self.outcome.exception() is None
+        return known and self.outcome.result().end_reason is None
+
+    @property
+    def has_left_jobs(self) -> bool:
+        """Whether it came to its end while somebody waited, and only its jobs went on."""
+        return self.outcome.result().exit_status is not None
+
+    def let_go(self) -> None:
+        """Send it to the background: its outcome is that nobody waits for it any more."""
+        self.left.set()
+        self.ask_no_more()
+        ref = self.session.name or self.waiting.pid
+        notice = (
+            f"{label_of(self.session.info)} goes on in the background: its output still comes here, and what it changes"
+            f" in the shell's state is not kept; %fg {ref} waits for it again"
+        )
+        self.tell(outcome_in_background(self, notices=(*self.script.notices, notice), left=True))
 
     @property
     def outlives_us(self) -> bool:
@@ -87,14 +120,6 @@ class Running:
         """Nobody waits for the cell any more: its input is nobody's affair here, and nothing of its output is held."""
         if self.conversation is not None:
             self.conversation.end()
-
-    async def while_ours(self, work: Coroutine[Any, Any, object]) -> None:
-        """Do something for its session; when this program ends before a durable one does, no more is to be done."""
-        try:
-            await work
-        except (BrokerError, SessionNotFoundError):
-            if not _goes_on(self.session.info):
-                raise
 
     def state_after(self, end: CellEnd) -> ShellState:
         """What the cell hands on, without what it was given for itself alone (unless it has changed that).
@@ -126,6 +151,15 @@ class Running:
         if self.script.for_one_cell and state.cwd == self.script.directory:
             state = replace(state, directory=(cell.base or self.waiting.generation.state).directory)
         return state
+
+
+async def while_ours(session: CommandSession, work: Coroutine[Any, Any, object]) -> None:
+    """Do something for a session; when this program ends before a durable one does, no more is to be done."""
+    try:
+        await work
+    except (BrokerError, SessionNotFoundError):
+        if not _goes_on(session.info):
+            raise
 
 
 async def begin(
@@ -164,19 +198,17 @@ async def begin(
         conversation = Conversation(manager, waiting.session_id, pump=pump, line=line, respondent=respondent)
     else:
         pump = OutputPump(manager, waiting.session_id, sink)
-    interruption = Interruption(
-        manager, waiting.session_id, grace=interrupt_grace, say=lambda step: sink.text(f"[vibesbox: {step}]\n")
-    )
+    interruption = Interruption(manager, waiting.session_id, grace=interrupt_grace, say=lambda step: say(sink, step))
     session = manager.get_session(waiting.session_id)
     if session is None:
         raise SessionNotFoundError(waiting.session_id)
-    outcome = asyncio.get_running_loop().create_future()
-    running = Running(cell, script, waiting, session, sink, pump, interruption, turn, conversation, outcome)
-    manager.engine.start(running.while_ours(pump.run()), name=f"vibesbox-output-{label}")
+    showing = manager.engine.start(while_ours(session, pump.run()), name=f"vibesbox-output-{label}")
+    outcome: asyncio.Future[CellOutcome] = asyncio.get_running_loop().create_future()
+    running = Running(cell, script, waiting, session, sink, pump, interruption, turn, conversation, showing, outcome)
     if conversation is not None:
         conversation.begin()
     if turn.waits:
-        sink.text(f"[vibesbox: {_waits_for(manager, running)}]\n")
+        say(sink, _waits_for(manager, running))
     if running.foreground and waiting.io is IoMode.PIPE:
         # A script's standard input: nobody could send it anything while it keeps the notebook waiting.
         with contextlib.suppress(SessionEndedError):

@@ -42,6 +42,9 @@ class OutputSink(Protocol):
     def text(self, text: str, stream: StreamName = StreamName.STDOUT) -> None:
         r"""Append text to a stream: filtered, in whole characters, never ending in ``\r``."""
 
+    def line(self, text: str) -> None:
+        """Show a line of our own, beginning at a line's start."""
+
     def omitted(self, notice: str) -> None:
         """Show one line that says what is left out and how to see it. A later call replaces the line."""
 

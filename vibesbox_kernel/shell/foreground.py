@@ -1,0 +1,104 @@
+"""What somebody waits for: it can be interrupted, and sent to the background."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from vibesbox_kernel.errors import NotInForegroundError, SessionOwnedError
+from vibesbox_kernel.models import SessionInfo
+from vibesbox_kernel.shell.references import label
+
+if TYPE_CHECKING:
+    from vibesbox_kernel.sessions import SessionManager
+    from vibesbox_kernel.shell.escalation import Interruption
+
+
+class Awaited(Protocol):
+    """A session that a cell waits for."""
+
+    @property
+    def session_id(self) -> str:
+        """The session."""
+
+    @property
+    def interruption(self) -> Interruption:
+        """Its interrupts."""
+
+    def let_go(self) -> None:
+        """Do not wait for it any more; it goes on."""
+
+
+class Foreground:
+    """All that somebody waits for, the newest last. Everything of it runs on the manager's engine."""
+
+    def __init__(self, manager: SessionManager) -> None:
+        self._manager = manager
+        self._awaited: list[Awaited] = []
+        self._beginning = 0
+        self._interrupt_early = False
+
+    @property
+    def is_beginning(self) -> bool:
+        """Whether something will soon be waited for."""
+        return self._beginning > 0
+
+    @contextmanager
+    def beginning(self) -> Iterator[None]:
+        """Something begins: an interrupt meanwhile is for it."""
+        if not self._beginning:
+            self._interrupt_early = False
+        self._beginning += 1
+        try:
+            yield
+        finally:
+            self._beginning -= 1
+
+    async def add(self, awaited: Awaited) -> None:
+        """Somebody waits for it from now on; it gets the interrupt that came before it was there."""
+        self._awaited.append(awaited)
+        if self._interrupt_early:
+            await _interrupt(awaited)
+
+    def discard(self, awaited: Awaited) -> None:
+        """Nobody waits for it any more. Idempotent."""
+        if awaited in self._awaited:
+            self._awaited.remove(awaited)
+
+    async def interrupt(self) -> None:
+        """Interrupt all of it, and what is beginning."""
+        self._interrupt_early = self._beginning > 0
+        for awaited in list(self._awaited):
+            await _interrupt(awaited)
+
+    def let_go(self, ref: int | str | None = None) -> SessionInfo:
+        """Send something to the background: nobody waits for it any more, and it goes on.
+
+        Args:
+            ref: What to call it; not needed when it is the only one.
+
+        Raises:
+            NotInForegroundError: Nobody waits for it, or nothing was named and several are waited for, or none.
+            SessionNotFoundError: There is no such session.
+        """
+        awaited = self._find(ref)
+        self.discard(awaited)
+        awaited.interruption.call_off()
+        awaited.let_go()
+        return self._manager.info(awaited.session_id)
+
+    def _find(self, ref: int | str | None) -> Awaited:
+        wanted = None if ref is None else self._manager.info(ref).session_id
+        fitting = [one for one in self._awaited if wanted is None or one.session_id == wanted]
+        if not fitting or (wanted is None and len({one.session_id for one in fitting}) > 1):
+            known = [label(self._manager.info(one.session_id)) for one in self._awaited]
+            raise NotInForegroundError(ref, known)
+        return fitting[-1]
+
+
+async def _interrupt(awaited: Awaited) -> None:
+    try:
+        await awaited.interruption.request()
+    except SessionOwnedError:
+        awaited.let_go()  # another program's: all that can be ended is the wait

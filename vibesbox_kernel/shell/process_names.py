@@ -1,0 +1,44 @@
+"""What the processes of a session are called in a message."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vibesbox_kernel.models import InterruptReport, ProcessInfo
+
+MAX_NAMED = 6
+_MAX_COMMAND = 48
+_SHELL_OF_A_CELL = " --noprofile --norc -c { builtin "
+"""Stands on the command line of every bash that runs a cell, and of its subshells; see ``Driver.cell_argv``."""
+
+
+def interrupt_in_words(report: InterruptReport, *, leader: int | None) -> str:
+    """Whom an interrupt was sent to, and whom it has left alone."""
+    if not report.reached_count:
+        return "interrupted, but there was nobody to interrupt"
+    text = f"interrupted: SIGINT to {named(report.reached, leader=leader, count=report.reached_count)}"
+    if report.jobs:
+        text += f"; left running in the background: {named(report.jobs, leader=leader)}"
+    return text
+
+
+def named(processes: Sequence[ProcessInfo], *, leader: int | None, count: int | None = None) -> str:
+    """``the shell (pid 5), sleep 100 (pid 6) and 3 more``.
+
+    Args:
+        processes: The processes.
+        leader: The pid of the session's leader.
+        count: How many they are, if these are not all.
+    """
+    words = [f"{_name(one, leader)} (pid {one.pid})" for one in processes[:MAX_NAMED]]
+    more = (count or len(processes)) - len(words)
+    if more > 0:
+        return f"{', '.join(words)} and {more} more"
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def _name(process: ProcessInfo, leader: int | None) -> str:
+    if _SHELL_OF_A_CELL in process.command:
+        return "the shell" if process.pid == leader else "a subshell"
+    command = process.command or "a process"
+    return command if len(command) <= _MAX_COMMAND else f"{command[:_MAX_COMMAND]}…"
