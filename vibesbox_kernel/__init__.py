@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         AmbiguousReferenceError,
         BrokerError,
         DirectoryNotFoundError,
+        DisplayRefusedError,
         InterpreterNotFoundError,
         InvalidCommandError,
         InvalidOptionError,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
         SessionInfo,
         SessionPolicy,
         SessionStatus,
+        StreamName,
         Usage,
     )
     from vibesbox_kernel.sessions import BlockingSessionManager, CommandSession, SessionManager
@@ -60,6 +62,7 @@ __all__ = [
     "CommandResult",
     "CommandSession",
     "DirectoryNotFoundError",
+    "DisplayRefusedError",
     "EndReason",
     "EventKind",
     "ExitStatus",
@@ -89,6 +92,7 @@ __all__ = [
     "SessionTimeoutError",
     "ShellNotFoundError",
     "ShellStateError",
+    "StreamName",
     "SurvivorsError",
     "Usage",
     "VibesboxError",
@@ -111,6 +115,7 @@ _MODELS = frozenset(
         "SessionInfo",
         "SessionPolicy",
         "SessionStatus",
+        "StreamName",
         "Usage",
     }
 )

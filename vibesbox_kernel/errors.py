@@ -18,6 +18,7 @@
     ├── SurvivorsError               (RuntimeError)       processes outlived SIGKILL
     ├── BrokerError                  (ConnectionError)    the broker can not be reached or refused
     ├── MagicError                   (ValueError)         a magic line is wrong; nothing was run
+    ├── DisplayRefusedError          (RuntimeError)       something that a session wants shown is not shown
     └── ShellStateError              (RuntimeError)       the state of a shell can not be read or restored
 
 The facts are attributes, so that no caller has to parse a message.
@@ -271,6 +272,10 @@ class MagicError(VibesboxError, ValueError):
         self.magic = magic
         self.suggestion = suggestion
         super().__init__(message if suggestion is None else f"{message}; did you mean {suggestion}?")
+
+
+class DisplayRefusedError(VibesboxError, RuntimeError):
+    """What a session wants shown is not shown; the message says why."""
 
 
 class ShellStateError(VibesboxError, RuntimeError):

@@ -38,6 +38,17 @@ def test_the_broker_imports_the_standard_library_and_itself_only(path: Path):
     assert foreign == set()
 
 
+@pytest.mark.parametrize("path", sorted((_PACKAGE / "tools").rglob("*.py")), ids=lambda path: path.name)
+def test_the_commands_import_the_standard_library_and_themselves_only(path: Path):
+    """Ours: they run with ``-I -S`` in the user's sessions."""
+    foreign = {
+        name
+        for name in _imports(path)
+        if name.partition(".")[0] not in sys.stdlib_module_names and not name.startswith("vibesbox_kernel.tools")
+    }
+    assert foreign == set()
+
+
 def _python(code: str) -> str:
     command = [sys.executable, "-c", code]
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -33,6 +34,9 @@ class Shown:
 
     def line(self, text: str) -> None:
         self.text(f"{text}\n" if not self.written or self.written.endswith("\n") else f"\n{text}\n")
+
+    def display(self, data: Mapping[str, Any], *, display_id: str | None = None, update: bool = False) -> None:
+        self.text(str(data))
 
     def omitted(self, notice: str) -> None:
         self.text(notice)

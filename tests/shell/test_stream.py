@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import cast
+from typing import Any, cast
 
 import anyio
 import pytest
@@ -27,6 +27,7 @@ class Recorder:
     clock: VirtualClock
     got: list[tuple[float, str, str]] = field(default_factory=list)
     streams: list[StreamName] = field(default_factory=list)
+    displays: list[tuple[str | None, bool]] = field(default_factory=list)
 
     def text(self, text: str, stream: StreamName = StreamName.STDOUT) -> None:
         assert text
@@ -36,6 +37,10 @@ class Recorder:
 
     def line(self, text: str) -> None:
         self.got.append((self.clock.now(), "line", text))
+
+    def display(self, data: Mapping[str, Any], *, display_id: str | None = None, update: bool = False) -> None:
+        self.got.append((self.clock.now(), "display", str(data.get("text/plain"))))
+        self.displays.append((display_id, update))
 
     def omitted(self, notice: str) -> None:
         assert "\n" not in notice

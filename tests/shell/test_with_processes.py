@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 import anyio
 import pytest
@@ -37,6 +38,9 @@ class Shown:
 
     def line(self, text: str) -> None:
         self.texts.append(f"{text}\n")
+
+    def display(self, data: Mapping[str, Any], *, display_id: str | None = None, update: bool = False) -> None:
+        self.texts.append(str(data))
 
     def omitted(self, notice: str) -> None:
         self.notices.append(notice)

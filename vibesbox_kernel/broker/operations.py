@@ -71,6 +71,7 @@ class Operations:
             "durable": self._durable,
             "rename": self._rename,
             "discard_output": self._discard_output,
+            "catch_up": self._catch_up,
             "parallel": self._parallel,
             "usage": self._usage,
             "history": self._history,
@@ -300,6 +301,12 @@ class Operations:
         session = self._own(client, request)
         self._supervisor.discard_output(session, read.integer(request, "up_to", 0, read.MAX_WHOLE))
         return {}
+
+    def _catch_up(self, client: Client, request: Message) -> Result:
+        """Store what the session has written so far, though the loop has not come to it yet; where its output ends."""
+        session = self._running(client, request)
+        self._supervisor.catch_up(session)
+        return {"end": session.spool.end}
 
     def _parallel(self, client: Client, request: Message) -> Result:
         group = read.text_or_none(request, "group")

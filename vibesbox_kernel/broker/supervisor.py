@@ -254,6 +254,11 @@ class Supervisor:
         """Somebody is ready to answer when a session waits for input, or is no more; see ``StdinWatch.attend``."""
         self._stdin.attend(session, attended=attended)
 
+    def catch_up(self, session: Session) -> None:
+        """Store what a session has written so far, if there is room."""
+        if not session.waits_for_room:
+            self._streams.drain_what_is_there(session)
+
     def discard_output(self, session: Session, up_to: int) -> None:
         """Free the stored output below a cursor, and let a session go on that waits for room."""
         session.spool.discard(up_to)

@@ -4,6 +4,7 @@
 # ipykernel annotates few of its methods.
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
 
     from vibesbox_kernel.frontends.replies import Failure
     from vibesbox_kernel.shell.conversation import Respondent
-
-MimeBundle = dict[str, Any]
 
 
 class CellOutput:
@@ -59,10 +58,11 @@ class CellOutput:
         start = "" if self._at_line_start else "\n"
         self._stream(name, f"{start}{text.rstrip()}\n")
 
-    def display(self, data: MimeBundle, *, display_id: str | None = None, update: bool = False) -> None:
+    def display(self, data: Mapping[str, Any], *, display_id: str | None = None, update: bool = False) -> None:
         """Show a MIME bundle, or put it in place of what was shown with this display id."""
         transient = {} if display_id is None else {"display_id": display_id}
-        content = {"data": data, "metadata": {}, "transient": transient}
+        content = {"data": dict(data), "metadata": {}, "transient": transient}
+        self._at_line_start = self._at_line_start or not update  # what follows a display begins anew
         self._send("update_display_data" if update else "display_data", content)
 
     def error(self, failure: Failure) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -117,6 +117,10 @@ class Relay:
         """Called by the pump."""
         self._put(lambda sink: sink.tail(text))
 
+    def display(self, data: Mapping[str, Any], *, display_id: str | None = None, update: bool = False) -> None:
+        """Called by the pump."""
+        self._put(lambda sink: sink.display(data, display_id=display_id, update=update))
+
     def show_until_done(self, work: Future[T], screen: OutputSink) -> None:
         """Show what comes until the work is done, and everything that came before its end."""
         work.add_done_callback(lambda _: self._queue.put(None))
@@ -160,6 +164,11 @@ class NotebookScreen:
     def tail(self, text: str) -> None:
         """Show the last lines, in place."""
         self._place("tail", text)
+
+    def display(self, data: Mapping[str, Any], *, display_id: str | None = None, update: bool = False) -> None:
+        """Show a MIME bundle, or replace one."""
+        self._at_line_start = True
+        publish(data, transient={} if display_id is None else {"display_id": display_id}, update=update)
 
     def line(self, text: str) -> None:
         """Show a line of our own."""
@@ -206,6 +215,14 @@ class TerminalScreen:
             self._following = True
             write(last[: shutil.get_terminal_size().columns - 1])
 
+    def display(self, data: Mapping[str, Any], *, display_id: str | None = None, update: bool = False) -> None:
+        """Show what of it is text; nothing can be replaced here."""
+        plain = data.get("text/plain")
+        if isinstance(plain, str):
+            self._clear_line()
+            write("" if self._at_line_start else "\n")
+            self.text(plain if plain.endswith("\n") else f"{plain}\n")
+
     def line(self, text: str) -> None:
         """Show a line of our own."""
         self._clear_line()
@@ -226,9 +243,9 @@ class TerminalScreen:
             write("\r\x1b[0m\x1b[K")
 
 
-def publish(data: dict[str, str], **how: Any) -> None:
+def publish(data: Mapping[str, Any], **how: Any) -> None:
     """Show a MIME bundle by whatever shows bundles now."""
-    publish_display_data(data, **how)  # type: ignore[no-untyped-call]
+    publish_display_data(dict(data), **how)  # type: ignore[no-untyped-call]
 
 
 def write(text: str, *, error: bool = False) -> None:

@@ -21,6 +21,7 @@ from vibesbox_kernel.broker.wire import CLOSED_NAME, WORKSPACE_PREFIX, Message, 
 from vibesbox_kernel.errors import BrokerError, NameTakenError, SessionOwnedError
 from vibesbox_kernel.models import EndReason, EventKind, SessionEvent
 from vibesbox_kernel.sessions.catalogue import Found, command_of, durable_of
+from vibesbox_kernel.sessions.displays import DisplayDoor
 from vibesbox_kernel.sessions.engine import Engine
 from vibesbox_kernel.sessions.link import BrokerLink
 from vibesbox_kernel.sessions.links import Links
@@ -109,6 +110,21 @@ class Hub:
     def workspace(self) -> Workspace:
         """The directory that sessions and their manager share."""
         return Workspace(self.places.runtime / f"{WORKSPACE_PREFIX}{os.getpid()}-{secrets.token_hex(4)}")
+
+    @cached_property
+    def displays(self) -> DisplayDoor:
+        """Where sessions ask for something to be shown."""
+        return DisplayDoor(lambda: self.workspace.path, self.catch_up)
+
+    async def catch_up(self, session_id: str) -> int:
+        """Have everything stored that a session has written so far; the cursor behind it."""
+        answer = await self.links.request(self.instance, "catch_up", session_id=session_id)
+        return int(answer["end"]) if answer is not None else 0
+
+    async def close_displays(self) -> None:
+        """Take no displays any more."""
+        if "displays" in self.__dict__:
+            await self.displays.aclose()
 
     def remove_workspace(self) -> None:
         """Delete that directory; another is made when it is needed again.
@@ -203,6 +219,7 @@ class Hub:
 
     async def disconnect(self) -> None:
         """End the lease: the broker ends what still runs, and leaves. Returns when it has left."""
+        await self.close_displays()
         await self.links.close(stays=self._outlived_by)
         for instance in {entry.instance for entry in self.mirror.running()}:
             self._on_lost(instance, True)  # nothing is said to run of which nothing can be heard any more
@@ -218,6 +235,7 @@ class Hub:
         )
 
     async def _leave(self) -> None:
+        await self.close_displays()
         outlived = self._outlived_by(self.instance)
         for link in self.links.drop():
             if outlived:

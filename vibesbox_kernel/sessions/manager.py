@@ -20,6 +20,7 @@ from vibesbox_kernel.errors import (
 from vibesbox_kernel.models import CommandResult, EndReason, InterruptReport, ProcessInfo, SessionInfo
 from vibesbox_kernel.sessions import validation
 from vibesbox_kernel.sessions.command_session import CommandSession
+from vibesbox_kernel.sessions.displays import DisplayDoor
 from vibesbox_kernel.sessions.engine import Engine
 from vibesbox_kernel.sessions.hub import Hub, on_engine
 from vibesbox_kernel.sessions.input import FeedingSessions
@@ -72,6 +73,11 @@ class SessionManager(StartingSessions, ReadingSessions, FeedingSessions, Sharing
     def workspace(self) -> Workspace:
         """A private directory that sessions and manager share."""
         return self.hub.workspace
+
+    @property
+    def displays(self) -> DisplayDoor:
+        """Where sessions ask for something to be shown; to be used on the engine."""
+        return self.hub.displays
 
     @property
     def sessions(self) -> Mapping[int, CommandSession]:

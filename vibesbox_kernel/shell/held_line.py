@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from vibesbox_kernel.models import StreamName
 
@@ -69,6 +70,12 @@ class HeldLine:
         """Called by the pump."""
         self.release()
         self._sink.tail(text)
+
+    def display(self, data: Mapping[str, Any], *, display_id: str | None = None, update: bool = False) -> None:
+        """Called by the pump."""
+        self.release()
+        self._at_line_start = self._at_line_start or not update
+        self._sink.display(data, display_id=display_id, update=update)
 
     def take(self) -> str:
         """What is held, which is not shown here any more."""

@@ -45,12 +45,21 @@ class Pacer:
     A message costs one token; there are five at first, and one more comes every 0.2 s (slower when the output is long:
     a front-end lays it out anew for each message). Who must not wait takes tokens that are not there yet and leaves a
     debt, so that on average the pace holds.
+
+    Args:
+        clock: Time.
+        bytes_per_second: How fast the budget of bytes refills.
+        burst_bytes: What it holds at most, and at first.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(
+        self, clock: Clock, *, bytes_per_second: int = BYTES_PER_SECOND, burst_bytes: int = BURST_BYTES
+    ) -> None:
         self._clock = clock
+        self._bytes_per_second = bytes_per_second
+        self._burst_bytes = burst_bytes
         self._messages = float(BURST_MESSAGES)
-        self._bytes = float(BURST_BYTES)
+        self._bytes = float(burst_bytes)
         self._interval = MESSAGE_INTERVAL
         self._at: float | None = None
 
@@ -58,7 +67,7 @@ class Pacer:
         """Seconds until a message may be sent that leaves so many tokens for later."""
         self._refill()
         for_message = (1 + min(reserve, BURST_MESSAGES - 1) - self._messages) * self._interval
-        for_bytes = -self._bytes / BYTES_PER_SECOND
+        for_bytes = -self._bytes / self._bytes_per_second
         return max(0.0, for_message, for_bytes)
 
     def spend(self, size_bytes: int, *, lines: int) -> None:
@@ -78,4 +87,4 @@ class Pacer:
         passed = 0.0 if self._at is None else now - self._at
         self._at = now
         self._messages = min(float(BURST_MESSAGES), self._messages + passed / self._interval)
-        self._bytes = min(float(BURST_BYTES), self._bytes + passed * BYTES_PER_SECOND)
+        self._bytes = min(float(self._burst_bytes), self._bytes + passed * self._bytes_per_second)

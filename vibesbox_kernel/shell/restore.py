@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from vibesbox_kernel.shell.quoting import quote
 from vibesbox_kernel.shell.state import ShellState
+from vibesbox_kernel.shell.tool_path import add_tools
 
 # What a bash with an empty environment has anyway, and a user may have unset.
 _DEFAULTS = tuple(b"HOME HOSTNAME HOSTTYPE IFS MACHTYPE OPTERR OPTIND OSTYPE PATH PS4 SHELL SHLVL TERM".split())
@@ -68,6 +69,7 @@ def _restore(state: ShellState) -> Iterator[bytes]:
     if missing:
         yield b"builtin unset -v " + b" ".join(missing)
     yield from state.variables.values()
+    yield add_tools()  # before the hashed commands, which bash forgets when PATH changes
     yield b" ".join((b"builtin set --", *state.parameters))
     for name in _DEFAULT_OPTIONS:
         if name not in state.options:

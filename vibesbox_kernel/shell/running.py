@@ -198,6 +198,7 @@ async def begin(
         conversation = Conversation(manager, waiting.session_id, pump=pump, line=line, respondent=respondent)
     else:
         pump = OutputPump(manager, waiting.session_id, sink)
+    manager.displays.expect(waiting.session_id, pump)
     interruption = Interruption(manager, waiting.session_id, grace=interrupt_grace, say=lambda step: say(sink, step))
     session = manager.get_session(waiting.session_id)
     if session is None:

@@ -100,11 +100,12 @@ class Spares:
         await self.discard(waiting)
 
     async def _prepare(self, generation: Generation, io: IoMode, cwd: str) -> WaitingBash:
+        environment = {**self._environment, **await self._manager.displays.open()}
         directory = self._driver.new_directory()
         try:
             directory.write_state(generation.state)
             prepared = await self._manager.prepare_session(
-                self._driver.cell_argv(directory), env=self._environment, cwd=cwd, io=io
+                self._driver.cell_argv(directory), env=environment, cwd=cwd, io=io
             )
         except BaseException:
             directory.remove()

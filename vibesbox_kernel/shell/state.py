@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from vibesbox_kernel.errors import ShellStateError
 from vibesbox_kernel.shell.dump import TRAPS, Dump
 from vibesbox_kernel.shell.quoting import unquote
+from vibesbox_kernel.shell.tool_path import without_tools
 
 SESSION_MARKER = "VIBESBOX_SESSION"
 
@@ -28,7 +29,7 @@ _TRAP = re.compile(rb"(?m)^trap -- ('(?:[^']|'\\'')*') (\S+)$")
 _NOT_CARRIED = re.compile(
     rb"""BASH|BASHOPTS|BASHPID|BASH_(?:ALIASES|ARGC|ARGV0?|CMDS|COMMAND|EXECUTION_STRING|LINENO|SOURCE|SUBSHELL|VERSINFO)
     |BASH_VERSION|BASH_XTRACEFD|COMP_WORDBREAKS|DIRSTACK|EPOCHREALTIME|EPOCHSECONDS|EUID|FUNCNAME|GROUPS|HISTCMD|HISTFILE
-    |LINENO|OLDPWD|PIPESTATUS|POSIXLY_CORRECT|PPID|PWD|RANDOM|SHELLOPTS|SRANDOM|UID|VIBESBOX_SESSION|_|__vb_\w*""",
+    |LINENO|OLDPWD|PIPESTATUS|POSIXLY_CORRECT|PPID|PWD|RANDOM|SHELLOPTS|SRANDOM|UID|VIBESBOX_(?:DISPLAY|PYTHON|SESSION)|_|__vb_\w*""",
     re.VERBOSE,
 )
 
@@ -164,7 +165,7 @@ def _read(sections: Mapping[str, bytes], previous: ShellState) -> ShellState:
     return ShellState(
         directory=sections["directory"].removesuffix(b"\n") or previous.directory,
         variables={
-            name: text
+            name: text if name != b"PATH" else without_tools(text)
             for name, text in declarations.items()
             if not _NOT_CARRIED.fullmatch(name) and (name not in _TERMINAL_SIZE or name in exported_size)
         },

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 from vibesbox_kernel.models import OutputChunk, StreamName
+from vibesbox_kernel.sessions.displays import Display
 from vibesbox_kernel.sessions.text_output import dropped_line
+from vibesbox_kernel.shell.gallery import Gallery
 from vibesbox_kernel.shell.head import Head
 from vibesbox_kernel.shell.human import format_bytes
 from vibesbox_kernel.shell.outgoing import Outgoing
@@ -34,6 +36,8 @@ TAIL_SECONDS = 1.0
 TAIL_LINES = 200
 TAIL_BYTES = 20_000
 FLUSH_SECONDS = 1.0
+DISPLAY_BYTES_PER_SECOND = 2_000_000
+DISPLAY_BURST_BYTES = 10_000_000
 
 
 class OutputSink(Protocol):
@@ -50,6 +54,9 @@ class OutputSink(Protocol):
 
     def tail(self, text: str) -> None:
         """Show the last lines in a block of their own, in place of its last contents."""
+
+    def display(self, data: Mapping[str, Any], *, display_id: str | None = None, update: bool = False) -> None:
+        """Show something rich, given by MIME types, behind what is shown; or in place of what has its id."""
 
 
 class OutputPump:
@@ -81,6 +88,11 @@ class OutputPump:
         self._sink = sink
         self._clock = clock or LoopClock()
         self._pacer = Pacer(self._clock)
+        self._gallery = Gallery(session_id)
+        self._gallery_pacer = Pacer(
+            self._clock, bytes_per_second=DISPLAY_BYTES_PER_SECOND, burst_bytes=DISPLAY_BURST_BYTES
+        )
+        self._display_turn = asyncio.Lock()
         self._head = Head(start)
         self._pending = Outgoing()
         self._pending_bytes = 0
@@ -108,6 +120,22 @@ class OutputPump:
             self._send()
             if self._head.over and (self._tail is not None or self._head.cursor < cursor):
                 await self._show_tail(max(cursor, self._shown_to()), last=True)
+        self._hurry.set()
+
+    async def show(self, display: Display, cursor: int) -> None:
+        """Show a display behind the output before a cursor; returns when that is done, at a pace that a page bears.
+
+        Raises:
+            DisplayRefusedError: There is no room for it.
+        """
+        async with self._display_turn:
+            await self._clock.wait(asyncio.Event(), self._gallery_pacer.delay())
+            display_id, update = self._gallery.admit(display)
+            async with self._lock:
+                await self._read_to(cursor)
+                self._send()
+                self._sink.display(display.data, display_id=display_id, update=update)
+            self._gallery_pacer.spend(display.size, lines=self._head.lines)
         self._hurry.set()
 
     async def _run_head(self) -> None:
