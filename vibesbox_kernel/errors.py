@@ -19,7 +19,8 @@
     ├── BrokerError                  (ConnectionError)    the broker can not be reached or refused
     ├── MagicError                   (ValueError)         a magic line is wrong; nothing was run
     ├── DisplayRefusedError          (RuntimeError)       something that a session wants shown is not shown
-    └── ShellStateError              (RuntimeError)       the state of a shell can not be read or restored
+    ├── ShellStateError              (RuntimeError)       the state of a shell can not be read or restored
+    └── NoEarlierStateError          (LookupError)        so many earlier states of a shell are not remembered
 
 The facts are attributes, so that no caller has to parse a message.
 """
@@ -280,6 +281,20 @@ class DisplayRefusedError(VibesboxError, RuntimeError):
 
 class ShellStateError(VibesboxError, RuntimeError):
     """The state of a shell can not be read back or restored."""
+
+
+class NoEarlierStateError(VibesboxError, LookupError):
+    """So many earlier states of a shell are not remembered.
+
+    Attributes:
+        cells: How many cells back was asked for.
+        known: How many cells one can go back.
+    """
+
+    def __init__(self, cells: int, *, known: int) -> None:
+        self.cells, self.known = cells, known
+        there_are = f"at most {known} can be gone back" if known > 1 else "only one" if known else "there is none"
+        super().__init__(f"no state of {cells} cell{'s' if cells > 1 else ''} ago is remembered: {there_are}")
 
 
 def _some_of(known: Sequence[str], living: int | None) -> str:

@@ -29,6 +29,7 @@ from vibesbox_kernel.broker.stdin_watch import StdinWatch
 from vibesbox_kernel.broker.streams import Streams
 from vibesbox_kernel.broker.tree import Trees
 from vibesbox_kernel.broker.upkeep import Upkeep
+from vibesbox_kernel.broker.wire import CONTROL_DESCRIPTOR
 
 if TYPE_CHECKING:
     from vibesbox_kernel.broker.client import Client
@@ -366,7 +367,7 @@ class Supervisor:
         if session is not None and session.listed and (session.announced or not session.settled):
             session.stopped, session.waits_for = True, None
             session.leftovers = self.others(session)
-            session.descriptors = system.inherited_descriptors(pid)
+            session.descriptors = [one for one in system.inherited_descriptors(pid) if one != CONTROL_DESCRIPTOR]
             self._on_event("stopped", session)
             if not session.attended:
                 self.settle_unattended(session)

@@ -65,6 +65,7 @@ class Magics:
     def __init__(self, shell: InteractiveShell, manager: SessionManager, runner: CellRunner) -> None:
         self._shell = shell
         self._manager = manager
+        self._runner = runner
         self._display = Display(shell)
         self._foreground = Foreground(manager, runner, self._display)
         self._mark_uses = MarkUses(MAGICS)
@@ -145,7 +146,7 @@ class Magics:
             case TailArgs(follow=True) as args:
                 self._follow(args)
                 return None
-        result = self._call(verbs.carry_out(self._manager, call, width=self._display.width))
+        result = self._call(verbs.carry_out(self._manager, call, width=self._display.width, runner=self._runner))
         value = self._value(call, result)
         if use.shows or value is None:
             self._display.show(result)

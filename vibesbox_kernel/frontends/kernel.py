@@ -61,7 +61,7 @@ class VibesboxKernel(QuickAnswers):
         super().__init__(**kwargs)
         self.sessions = SessionManager(instance=self._broker_id(), owner="Vibesbox kernel")
         self._runner = CellRunner(self.sessions, interrupt_grace=self.interrupt_grace)
-        magics = MagicDoor(self.sessions, self._directory)
+        magics = MagicDoor(self.sessions, self._runner, self._directory)
         self._cells = CellExecutor(self.sessions, self._runner, magics)
         self._help = CodeHelp(self.sessions, self._runner)
         self._stdin = StdinChannel(self)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from vibesbox_kernel.models import SessionInfo
     from vibesbox_kernel.sessions import SessionManager
     from vibesbox_kernel.shell.magics import MagicCall
+    from vibesbox_kernel.shell.runner import CellRunner
 
 WIDTH = 100
 """Columns of a table; as wide as the terminals of cells."""
@@ -31,11 +32,13 @@ class MagicDoor:
 
     Args:
         manager: Whose sessions are meant.
+        runner: Whose shell is meant.
         directory: Says where the shell is now, for relative paths.
     """
 
-    def __init__(self, manager: SessionManager, directory: Callable[[], str]) -> None:
+    def __init__(self, manager: SessionManager, runner: CellRunner, directory: Callable[[], str]) -> None:
         self._manager = manager
+        self._runner = runner
         self._directory = directory
 
     async def perform(self, call: MagicCall, output: CellOutput) -> Failure | None:
@@ -51,7 +54,9 @@ class MagicDoor:
             case TailArgs(follow=True) as args:
                 await self._follow(args, output)
                 return None
-        result = await verbs.carry_out(self._manager, call, width=WIDTH, directory=Path(self._directory()))
+        result = await verbs.carry_out(
+            self._manager, call, width=WIDTH, directory=Path(self._directory()), runner=self._runner
+        )
         if result.html is not None:
             output.display({"text/plain": result.text, "text/html": result.html})
         else:

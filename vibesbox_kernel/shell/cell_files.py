@@ -23,7 +23,7 @@ import contextlib
 import itertools
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -31,7 +31,7 @@ from vibesbox_kernel.errors import ShellStateError
 from vibesbox_kernel.sessions.prepared import Unattended
 from vibesbox_kernel.shell.dump import Dump, Way, new_mark, parse_dump
 from vibesbox_kernel.shell.program import Place, Replacement
-from vibesbox_kernel.shell.restore import begin_text, restore_text
+from vibesbox_kernel.shell.restore import begin_text, hide_text, restore_text
 from vibesbox_kernel.shell.state import ShellState
 from vibesbox_kernel.shell.syntax import Check
 
@@ -129,10 +129,14 @@ class CellDirectory:
         self.bash = driver.bash
         self._opening = driver.opening
 
-    def write_state(self, state: ShellState) -> None:
-        """Lay out the state that the bash takes on while it waits."""
+    def write_state(self, state: ShellState, *, private: Sequence[int] = ()) -> None:
+        """Lay out the state that the bash takes on while it waits.
+
+        Args:
+            private: Descriptors that it shall keep from its children.
+        """
         _write(self.path / "functions", state.functions)
-        _write(self.path / "restore.sh", restore_text(state))
+        _write(self.path / "restore.sh", hide_text(private) + restore_text(state))
 
     def write_cell(
         self,

@@ -9,44 +9,85 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from vibesbox_kernel.errors import ShellStateError
+from vibesbox_kernel.errors import NoEarlierStateError
+from vibesbox_kernel.shell.descriptors import OpenDescriptors
 from vibesbox_kernel.shell.state import ShellState
 
-KEPT_GENERATIONS = 10
+KEPT_GENERATIONS = 20
+"""As far one can go back, and the first besides. What has not changed they share."""
+
+FROM_START = "your start-up files"
 
 
 @dataclass(frozen=True, eq=False)
 class Generation:
-    """A state that was committed, and its number. Only ever equal to itself."""
+    """A state that was committed, and its number. Only ever equal to itself.
+
+    Attributes:
+        number: Never given twice.
+        origin: What has made the state: a cell's label, or ``FROM_START``.
+    """
 
     number: int
     state: ShellState
+    origin: str
 
 
 class Generations:
-    """The last few, newest last."""
+    """The last few, newest last, and the first.
 
-    def __init__(self) -> None:
-        self._kept: deque[Generation] = deque(maxlen=KEPT_GENERATIONS)
+    Args:
+        state: The first.
+
+    Attributes:
+        first: Where a reset goes.
+        descriptors: What is open besides; only the newest state has any, and none while a cell has them.
+    """
+
+    def __init__(self, state: ShellState) -> None:
+        self.first = Generation(1, state, FROM_START)
+        self._kept: deque[Generation] = deque([self.first], maxlen=KEPT_GENERATIONS)
+        self._last_number = 1
+        self.descriptors: OpenDescriptors | None = None
 
     @property
     def newest(self) -> Generation:
-        """What the next cell starts from.
-
-        Raises:
-            ShellStateError: The first is not there yet.
-        """
-        if not self._kept:
-            raise ShellStateError("the shell has not started yet")
+        """What the next cell starts from."""
         return self._kept[-1]
 
-    def begin(self, state: ShellState) -> None:
-        """Have a first state, or, after a failed start, one more."""
-        self._kept.append(Generation(len(self._kept), state))
+    @property
+    def earlier(self) -> tuple[Generation, ...]:
+        """Those to which one can go back, the latest first."""
+        return tuple(reversed(self._kept))[1:]
 
-    def commit(self, base: Generation, state: ShellState) -> bool:
+    def commit(
+        self, base: Generation, state: ShellState, *, origin: str, descriptors: OpenDescriptors | None = None
+    ) -> bool:
         """Make a state the newest, unless another has come after the one that it was made from."""
         if base is not self.newest:
             return False
-        self._kept.append(Generation(base.number + 1, state))
+        self._append(state, origin, descriptors)
         return True
+
+    def reset(self) -> None:
+        """Have the first state once more; the one that was is the one before it."""
+        self._append(self.first.state, FROM_START, None)
+
+    def go_back(self, cells: int) -> tuple[Generation, ...]:
+        """Have an earlier state once more, as though what came after it had never been.
+
+        Returns:
+            What is given up, the newest first.
+
+        Raises:
+            NoEarlierStateError: So many are not remembered; nothing has changed.
+        """
+        if cells >= len(self._kept):
+            raise NoEarlierStateError(cells, known=len(self._kept) - 1)
+        self.descriptors = None
+        return tuple(self._kept.pop() for _ in range(cells))
+
+    def _append(self, state: ShellState, origin: str, descriptors: OpenDescriptors | None) -> None:
+        self._last_number += 1
+        self._kept.append(Generation(self._last_number, state, origin))
+        self.descriptors = descriptors

@@ -6,16 +6,18 @@ import contextlib
 import logging
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from vibesbox_kernel.errors import BrokerError, SessionEndedError, SessionTimeoutError, ShellStateError
 from vibesbox_kernel.models import EndReason, ExitStatus
+from vibesbox_kernel.shell.descriptors import OpenDescriptors, coprocess_descriptors, open_descriptors
 from vibesbox_kernel.shell.dump import SYNTAX_ERROR, Dump, Way
 from vibesbox_kernel.shell.spare import WaitingBash
 
 if TYPE_CHECKING:
     from vibesbox_kernel.sessions import SessionManager
+    from vibesbox_kernel.sessions.prepared import Handover
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +35,8 @@ class CellEnd:
         others: Processes that it has left running.
         end_reason: None while they run.
         syntax_error: Why bash could not read the cell, of which nothing was run; None if it could.
+        descriptors: What it has left open, held for the next cell.
+        lost_descriptors: What it has left open and can not be handed on.
     """
 
     exit_status: ExitStatus | None
@@ -40,15 +44,20 @@ class CellEnd:
     others: int
     end_reason: EndReason | None
     syntax_error: str | None = None
+    descriptors: OpenDescriptors | None = None
+    lost_descriptors: tuple[int, ...] = ()
 
 
-async def wait_for_end(manager: SessionManager, waiting: WaitingBash, *, interrupted: Callable[[], bool]) -> CellEnd:
+async def wait_for_end(
+    manager: SessionManager, waiting: WaitingBash, *, interrupted: Callable[[], bool], hands_on: Callable[[], bool]
+) -> CellEnd:
     """Wait until a cell's bash hands over, take its status, and let it go or keep it. Runs on the engine.
 
     Args:
         manager: Whose session it is.
         waiting: The bash, which has begun.
         interrupted: Whether the user has interrupted the cell.
+        hands_on: Whether what it leaves may be the next cell's.
     """
     session_id = waiting.session_id
     while True:
@@ -62,9 +71,42 @@ async def wait_for_end(manager: SessionManager, waiting: WaitingBash, *, interru
         # case to its end.
         waiting.directory.let_go()
         await manager.resume_session(session_id)
+    descriptors, lost = await _take_descriptors(manager, waiting, handover, dump) if hands_on() else (None, ())
+    end = await _settle(manager, waiting, handover, dump, interrupted=interrupted())
+    return replace(end, descriptors=descriptors, lost_descriptors=lost)
+
+
+async def _take_descriptors(
+    manager: SessionManager, waiting: WaitingBash, handover: Handover, dump: Dump
+) -> tuple[OpenDescriptors | None, tuple[int, ...]]:
+    """What the cell has left open, as long as its bash is there, and what of it can not be had."""
+    # A coprocess is one of the others here, or has come with what was handed on to the cell.
+    may_have = handover.others or waiting.descriptors is not None
+    coprocesses = coprocess_descriptors(dump) if may_have else frozenset[int]()
+    wanted = coprocesses.union(handover.descriptors)
+    if not wanted:
+        return None, ()
+    try:
+        held = await manager.hold_descriptors(waiting.session_id, wanted)
+    except (SessionEndedError, BrokerError) as error:
+        logger.info("session=%s ended while it handed over: %s", waiting.session_id, error)
+        return None, tuple(sorted(wanted))
+    lost = tuple(number for number in held.lost if number in handover.descriptors)  # a coprocess may have lost an end
+    return open_descriptors(held, handover.descriptors), lost
+
+
+async def _settle(
+    manager: SessionManager,
+    waiting: WaitingBash,
+    handover: Handover,
+    dump: Dump,
+    *,
+    interrupted: bool,
+) -> CellEnd:
+    session_id = waiting.session_id
     if not dump.way.certain and not handover.others:
         return await _by_its_real_end(manager, waiting, dump)
-    code = _best_guess(dump, interrupted=interrupted())
+    code = _best_guess(dump, interrupted=interrupted)
     if handover.others:
         waiting.directory.let_keep()
     try:

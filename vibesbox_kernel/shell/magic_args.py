@@ -8,6 +8,7 @@ import re
 import signal as signals
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import cast
 
 from vibesbox_kernel.models import IoMode, OnFull, OnLeftovers
@@ -149,6 +150,22 @@ class VibesboxArgs:
     subcommand: str | None = None
 
 
+class StateAction(StrEnum):
+    """What to do with the shell's state."""
+
+    SHOW = "show"
+    RESET = "reset"
+    BACK = "back"
+
+
+@dataclass(frozen=True)
+class StateArgs:
+    """``%vibesbox state``: what to do, and how many cells to go back."""
+
+    action: StateAction = StateAction.SHOW
+    cells: int = 1
+
+
 MagicArgs = (
     PsArgs
     | KillArgs
@@ -162,6 +179,7 @@ MagicArgs = (
     | ParallelArgs
     | CellOptions
     | VibesboxArgs
+    | StateArgs
 )
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vibesbox_kernel.shell.completion import Kind, Match
-from vibesbox_kernel.shell.magic_options import SUBCOMMANDS
 from vibesbox_kernel.shell.magics import MAGICS, Magic
+from vibesbox_kernel.shell.vibesbox_options import SUBCOMMANDS, WORDS
 
 if TYPE_CHECKING:
     from vibesbox_kernel.sessions import SessionManager
@@ -80,7 +80,7 @@ def _arguments(
     if word.startswith("-"):
         return magic.parser.option_names(), Kind.OPTION
     if magic.name == "vibesbox":
-        return SUBCOMMANDS, Kind.VALUE
+        return (WORDS.get(last, ()) if before else SUBCOMMANDS), Kind.VALUE
     return (refs() if magic.name in _TAKE_REFS else ()), Kind.SESSION
 
 

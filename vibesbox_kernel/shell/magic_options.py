@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 from vibesbox_kernel.errors import MagicError
@@ -22,12 +20,7 @@ from vibesbox_kernel.shell.magic_args import (
     parallel_limit,
     signal_number,
 )
-from vibesbox_kernel.shell.magic_parser import MagicParser, nearest
-
-SUBCOMMANDS: Mapping[str, str] = MappingProxyType(
-    {"version": "which Vibesbox this is", "doctor": "what is guaranteed on this machine, and what is weaker"}
-)
-"""What may follow ``%vibesbox``, and what it says."""
+from vibesbox_kernel.shell.magic_parser import MagicParser
 
 _REF_HELP = "a session's name, pid or id (or the beginning of its id)"
 
@@ -170,22 +163,3 @@ def build_parallel(values: Mapping[str, Any]) -> ParallelArgs:
     if values["limit"] is _SHOW:
         return ParallelArgs(None, values["group"], show=True)
     return ParallelArgs(**values)
-
-
-def add_vibesbox(parser: MagicParser) -> None:
-    """``%vibesbox``."""
-    parser.add_argument(
-        "subcommand",
-        nargs="?",
-        type=_subcommand,
-        metavar="|".join(SUBCOMMANDS),
-        help="; ".join((*(f"{name}: {does}" for name, does in SUBCOMMANDS.items()), "without it: the list of magics")),
-    )
-
-
-def _subcommand(text: str) -> str:
-    if text not in SUBCOMMANDS:
-        near = nearest(text, SUBCOMMANDS)
-        hint = f"; did you mean {near}?" if near else f"; there is: {', '.join(SUBCOMMANDS)}"
-        raise argparse.ArgumentTypeError(f"no sub-command {text!r}{hint}")
-    return text

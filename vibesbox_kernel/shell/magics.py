@@ -14,8 +14,8 @@ from typing import Any
 
 from vibesbox_kernel.errors import MagicError
 from vibesbox_kernel.shell import magic_options as options
-from vibesbox_kernel.shell import session_options
-from vibesbox_kernel.shell.magic_args import InfoArgs, MagicArgs, PsArgs, RenameArgs, VibesboxArgs
+from vibesbox_kernel.shell import session_options, vibesbox_options
+from vibesbox_kernel.shell.magic_args import InfoArgs, MagicArgs, PsArgs, RenameArgs
 from vibesbox_kernel.shell.magic_parser import HELP_OPTIONS, MagicParser, nearest
 from vibesbox_kernel.shell.words import iterate_words
 
@@ -212,9 +212,9 @@ _TABLE = (
     ),
     Magic(
         "vibesbox",
-        "the magics, which Vibesbox this is, and how it is (doctor)",
-        options.add_vibesbox,
-        lambda values: VibesboxArgs(**values),
+        "the magics, which Vibesbox this is, how it is (doctor), and the state of the shell",
+        vibesbox_options.add_vibesbox,
+        vibesbox_options.build_vibesbox,
     ),
 )
 

@@ -11,7 +11,7 @@ The order in which things are taken on is most of the art:
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from vibesbox_kernel.shell.quoting import quote
 from vibesbox_kernel.shell.state import ShellState
@@ -42,6 +42,25 @@ _NEVER_OPTIONS = (b"noexec", b"onecmd", b"privileged")
 # `expand_aliases` must be off as long as functions are read, and `sourcepath` until the cell is sourced; `extdebug`
 # sets options; the other two can not be set.
 _OTHER_SHOPTS = frozenset({b"expand_aliases", b"extdebug", b"login_shell", b"restricted_shell", b"sourcepath"})
+
+
+# Bash closes a descriptor in its children only if it was made from one that is like that. Such is what it sets aside
+# for a redirection, at the lowest free number from 10 on: here its standard input, which is the one in question.
+# Not by `builtin`, under which `exec` changes nothing for good; no function of the user's is there yet.
+_HIDE = b"""{
+    for __vb_each in %s; do
+        \\exec 0<&"$__vb_each"
+        __vb_free=10
+        while [[ -e /dev/fd/$__vb_free ]]; do ((__vb_free += 1)); done
+        { \\eval "\\exec $__vb_each<&$__vb_free"; } </dev/null
+    done
+} </dev/null
+"""
+
+
+def hide_text(descriptors: Sequence[int]) -> bytes:
+    """What keeps open descriptors from the children of a bash; to be sourced before the state."""
+    return _HIDE % b" ".join(b"%d" % number for number in descriptors) if descriptors else b""
 
 
 def restore_text(state: ShellState) -> bytes:

@@ -12,6 +12,7 @@ import os
 import secrets
 import shutil
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from vibesbox_kernel.errors import (
@@ -27,7 +28,7 @@ from vibesbox_kernel.shell.cell_files import Driver
 from vibesbox_kernel.shell.conversation import Respondent
 from vibesbox_kernel.shell.following import follow, open_view
 from vibesbox_kernel.shell.foreground import Foreground
-from vibesbox_kernel.shell.generations import Generation
+from vibesbox_kernel.shell.generations import Generation, Generations
 from vibesbox_kernel.shell.handing_over import CellEnd, wait_for_end
 from vibesbox_kernel.shell.notes import say, say_how_it_ended
 from vibesbox_kernel.shell.outcome import CellOutcome, outcome_in_background, outcome_not_started, outcome_of
@@ -126,6 +127,23 @@ class CellRunner:
     async def settled(self) -> None:
         """Wait until the last foreground cell, whose outcome may be known already, has handed over its state."""
         await self._manager.engine.run(self._settled())
+
+    async def states(self) -> Generations:
+        """The states that cells have handed on so far, when the last has; to be looked at only."""
+        await self._manager.engine.run(self._ready())
+        return self._require_succession().generations
+
+    async def reset(self) -> None:
+        """Have the next cell start from the first state again. What runs now hands on nothing."""
+        await self._manager.engine.run(self._change_state(lambda succession: succession.reset()))
+
+    async def go_back(self, cells: int) -> None:
+        """Have the next cell start from the state of so many cells ago. What runs now hands on nothing.
+
+        Raises:
+            NoEarlierStateError: So many are not remembered; nothing has changed.
+        """
+        await self._manager.engine.run(self._change_state(lambda succession: succession.go_back(cells)))
 
     async def interrupt(self) -> None:
         """Interrupt what runs in the foreground; asked again, or if it does not heed, end it."""
@@ -241,6 +259,7 @@ class CellRunner:
             with contextlib.suppress(VibesboxError):  # the broker may be gone, which is what will be raised
                 await succession.give_back(waiting)
             raise
+        succession.begun(running)
         return running
 
     # Ending
@@ -282,7 +301,12 @@ class CellRunner:
         task.add_done_callback(self._handing_over.pop)
 
     async def _whole_end(self, running: Running) -> CellOutcome:
-        end = await wait_for_end(self._manager, running.waiting, interrupted=lambda: running.interruption.requested)
+        end = await wait_for_end(
+            self._manager,
+            running.waiting,
+            interrupted=lambda: running.interruption.requested,
+            hands_on=lambda: running.foreground and running.script.replacement is None,
+        )
         took = time.monotonic() - running.turn.came_at
         await running.interruption.end()
         if running.interruption.escalated and end.others:
@@ -313,6 +337,14 @@ class CellRunner:
     async def _settled(self) -> None:
         if self._handing_over:
             await asyncio.wait(list(self._handing_over))
+
+    async def _ready(self) -> None:
+        await self._start()
+        await self._settled()
+
+    async def _change_state(self, change: Callable[[Succession], None]) -> None:
+        await self._ready()
+        change(self._require_succession())
 
     async def _flush(self, running: Running) -> None:
         cursor = self._manager.exited_cursor(running.waiting.session_id)

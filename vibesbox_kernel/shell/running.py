@@ -37,6 +37,7 @@ class Running:
     """A cell that has begun.
 
     Attributes:
+        label: Its name in messages.
         waiting: Its bash, which waits no more.
         session: What is known of it, to the last, even when the manager remembers it no more.
         pump: Shows its output, until the session ends.
@@ -47,6 +48,7 @@ class Running:
         left: It was sent to the background: nobody waits for it any more.
     """
 
+    label: str
     cell: Cell
     script: Script
     waiting: WaitingBash
@@ -205,7 +207,9 @@ async def begin(
         raise SessionNotFoundError(waiting.session_id)
     showing = manager.engine.start(while_ours(session, pump.run()), name=f"vibesbox-output-{label}")
     outcome: asyncio.Future[CellOutcome] = asyncio.get_running_loop().create_future()
-    running = Running(cell, script, waiting, session, sink, pump, interruption, turn, conversation, showing, outcome)
+    running = Running(
+        label, cell, script, waiting, session, sink, pump, interruption, turn, conversation, showing, outcome
+    )
     if conversation is not None:
         conversation.begin()
     if turn.waits:

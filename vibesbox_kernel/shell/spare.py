@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from vibesbox_kernel.errors import VibesboxError
 from vibesbox_kernel.models import IoMode
 from vibesbox_kernel.shell.cell_files import CellDirectory, Driver
+from vibesbox_kernel.shell.descriptors import OpenDescriptors
 from vibesbox_kernel.shell.environment import unspeakable
 from vibesbox_kernel.shell.generations import Generation
 
@@ -22,11 +23,25 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
+class HandedOn:
+    """What a bash takes on.
+
+    Attributes:
+        generation: The state.
+        descriptors: What is open besides.
+    """
+
+    generation: Generation
+    descriptors: OpenDescriptors | None = None
+
+
+@dataclass(frozen=True)
 class WaitingBash:
     """A bash that waits for its cell.
 
     Attributes:
-        generation: What it has taken on.
+        generation: The state that it has taken on.
+        descriptors: What else it has open.
         cwd: Where its process was started, which is what listings show.
     """
 
@@ -34,6 +49,7 @@ class WaitingBash:
     pid: int
     directory: CellDirectory
     generation: Generation
+    descriptors: OpenDescriptors | None
     io: IoMode
     cwd: str
 
@@ -50,31 +66,31 @@ class Spares:
         self._manager = manager
         self._driver = driver
         self._spare: asyncio.Task[WaitingBash] | None = None
-        self._wanted: tuple[Generation, str] | None = None
+        self._wanted: tuple[HandedOn, str] | None = None
         self._environment: Mapping[str, str] = unspeakable(os.environ)
 
-    def prewarm(self, generation: Generation, cwd: str) -> None:
-        """Have a spare of this generation soon; another one is given up."""
-        if self._spare is not None and self._wanted == (generation, cwd):
+    def prewarm(self, handed_on: HandedOn, cwd: str) -> None:
+        """Have a spare with this soon; another one is given up."""
+        if self._spare is not None and self._wanted == (handed_on, cwd):
             return
-        self._give_up()
-        self._wanted = (generation, cwd)
-        self._spare = asyncio.create_task(self._prepare(generation, IoMode.PTY, cwd), name="vibesbox-spare")
+        self.give_up()
+        self._wanted = (handed_on, cwd)
+        self._spare = asyncio.create_task(self._prepare(handed_on, IoMode.PTY, cwd), name="vibesbox-spare")
         self._spare.add_done_callback(_log_failure)
 
-    async def take(self, generation: Generation, io: IoMode, cwd: str) -> WaitingBash:
+    async def take(self, handed_on: HandedOn, io: IoMode, cwd: str) -> WaitingBash:
         """A bash for a cell: the spare, if it fits, or else a new one.
 
         Raises:
             VibesboxError: None could be started.
         """
-        if io is IoMode.PTY and self._spare is not None and self._wanted == (generation, cwd):
+        if io is IoMode.PTY and self._spare is not None and self._wanted == (handed_on, cwd):
             spare, self._spare = self._spare, None
             try:
                 return await spare
             except VibesboxError:
                 pass  # logged; what was in its way may be gone by now
-        return await self._prepare(generation, io, cwd)
+        return await self._prepare(handed_on, io, cwd)
 
     async def discard(self, waiting: WaitingBash) -> None:
         """End a bash that has not got a cell."""
@@ -87,7 +103,8 @@ class Spares:
         if spare is not None:
             await self._discard_when_there(spare)
 
-    def _give_up(self) -> None:
+    def give_up(self) -> None:
+        """End the spare, if there is one."""
         spare, self._spare = self._spare, None
         if spare is not None:
             self._manager.engine.start(self._discard_when_there(spare), name="vibesbox-discard-spare")
@@ -99,18 +116,23 @@ class Spares:
             return
         await self.discard(waiting)
 
-    async def _prepare(self, generation: Generation, io: IoMode, cwd: str) -> WaitingBash:
+    async def _prepare(self, handed_on: HandedOn, io: IoMode, cwd: str) -> WaitingBash:
+        generation, descriptors = handed_on.generation, handed_on.descriptors
         environment = {**self._environment, **await self._manager.displays.open()}
         directory = self._driver.new_directory()
         try:
-            directory.write_state(generation.state)
+            directory.write_state(generation.state, private=() if descriptors is None else descriptors.private)
             prepared = await self._manager.prepare_session(
-                self._driver.cell_argv(directory), env=environment, cwd=cwd, io=io
+                self._driver.cell_argv(directory),
+                env=environment,
+                cwd=cwd,
+                io=io,
+                descriptors=None if descriptors is None else descriptors.held,
             )
         except BaseException:
             directory.remove()
             raise
-        return WaitingBash(prepared.session_id, prepared.pid, directory, generation, io, cwd)
+        return WaitingBash(prepared.session_id, prepared.pid, directory, generation, descriptors, io, cwd)
 
 
 def _log_failure(spare: asyncio.Task[WaitingBash]) -> None:

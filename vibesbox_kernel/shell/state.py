@@ -11,15 +11,18 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from vibesbox_kernel.errors import ShellStateError
 from vibesbox_kernel.shell.dump import TRAPS, Dump
+from vibesbox_kernel.shell.functions import split_functions
 from vibesbox_kernel.shell.quoting import unquote
 from vibesbox_kernel.shell.tool_path import without_tools
 
 SESSION_MARKER = "VIBESBOX_SESSION"
 
 _VARIABLE = re.compile(rb"declare -([-a-zA-Z]+) ([A-Za-z_][A-Za-z_0-9]*)(?==|$)", re.MULTILINE)
+_ALIAS_NAME = re.compile(rb"(?m)^alias (?:-- )?([^=\n]+)=")
 _FUNCTION_NAME = re.compile(rb"(?m)^declare -[-a-zA-Z]+ (.+)$")
 _TRAP = re.compile(rb"(?m)^trap -- ('(?:[^']|'\\'')*') (\S+)$")
 
@@ -106,6 +109,16 @@ class ShellState:
     def variable_names(self) -> tuple[str, ...]:
         """Names of the variables, as bash orders them."""
         return tuple(os.fsdecode(name) for name in self.variables)
+
+    @property
+    def alias_names(self) -> tuple[str, ...]:
+        """Names of the aliases, as bash orders them."""
+        return tuple(os.fsdecode(name) for name in _ALIAS_NAME.findall(self.aliases))
+
+    @cached_property
+    def functions_by_name(self) -> Mapping[bytes, bytes]:
+        """What defines each function; empty where their texts can not be told apart."""
+        return split_functions(self.functions, [os.fsencode(name) for name in self.function_names])
 
     @property
     def cwd(self) -> str:

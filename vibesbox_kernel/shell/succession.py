@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from vibesbox_kernel.errors import ShellStateError
+from vibesbox_kernel.errors import BrokerError, ShellStateError
 from vibesbox_kernel.shell.generations import Generation, Generations
 from vibesbox_kernel.shell.other_shells import OtherShellCell, OtherStates
 from vibesbox_kernel.shell.script import existing_directory
-from vibesbox_kernel.shell.spare import Spares, WaitingBash
+from vibesbox_kernel.shell.spare import HandedOn, Spares, WaitingBash
 
 if TYPE_CHECKING:
     from vibesbox_kernel.models import IoMode
     from vibesbox_kernel.sessions import SessionManager
     from vibesbox_kernel.shell.cell_files import Driver
+    from vibesbox_kernel.shell.descriptors import OpenDescriptors
     from vibesbox_kernel.shell.handing_over import CellEnd
     from vibesbox_kernel.shell.running import Running
     from vibesbox_kernel.shell.state import ShellState
@@ -36,12 +39,13 @@ class Succession:
     Attributes:
         status: How the last foreground cell ended: the next one's ``$?``.
         others: The states of other shells than bash.
+        generations: The states so far.
     """
 
     def __init__(self, manager: SessionManager, driver: Driver, state: ShellState) -> None:
+        self._manager = manager
         self._spares = Spares(manager, driver)
-        self._generations = Generations()
-        self._generations.begin(state)
+        self.generations = Generations(state)
         self._closed = False
         self.status = 0
         self.others = OtherStates()
@@ -50,7 +54,11 @@ class Succession:
     @property
     def newest(self) -> Generation:
         """What the next cell starts from."""
-        return self._generations.newest
+        return self.generations.newest
+
+    @property
+    def _handed_on(self) -> HandedOn:
+        return HandedOn(self.newest, self.generations.descriptors)
 
     async def take(self, io: IoMode, cwd: str) -> WaitingBash:
         """A bash of the newest generation.
@@ -58,7 +66,15 @@ class Succession:
         Raises:
             VibesboxError: None could be started.
         """
-        return await self._spares.take(self.newest, io, cwd)
+        return await self._spares.take(self._handed_on, io, cwd)
+
+    def begun(self, running: Running) -> None:
+        """A cell has what is open now: no copy of ours shall keep a pipe from its end, or a lock from being free."""
+        if self.generations.descriptors is None or not running.foreground or running.script.replacement is not None:
+            return
+        with self._releasing():
+            self.generations.descriptors = None
+        self._spares.give_up()
 
     async def give_back(self, waiting: WaitingBash) -> None:
         """A bash has not got a cell: end it."""
@@ -73,12 +89,21 @@ class Succession:
         if isinstance(replacement, OtherShellCell):
             return self._commit_other(running, end, replacement)
         if end.syntax_error is not None or replacement is not None:
+            if running.waiting.generation is self.newest:
+                self.generations.descriptors = end.descriptors or self.generations.descriptors
             return ()
+        with self._releasing(end.descriptors):
+            return (*self._commit(running, end), *_say_lost(end.lost_descriptors))
+
+    def _commit(self, running: Running, end: CellEnd) -> tuple[str, ...]:
+        base = running.waiting.generation
         try:
             state = running.state_after(end)
         except ShellStateError as error:
-            return (f"{error}: the state is as before the cell",)
-        if not self._generations.commit(running.waiting.generation, state):
+            open_before = running.waiting.descriptors
+            why = f"{error}: the state is as before the cell"
+            return (why if open_before is None else f"{why}, but for what was open ({_listed(open_before.numbers)})",)
+        if not self.generations.commit(base, state, origin=running.label, descriptors=end.descriptors):
             return (_OVERTAKEN,)
         return ()
 
@@ -91,10 +116,42 @@ class Succession:
             return (_OVERTAKEN,)
         return ()
 
+    def reset(self) -> None:
+        """Have the next cell start from the first state again."""
+        with self._releasing():
+            self.generations.reset()
+        self.status = 0
+        self.prewarm()
+
+    def go_back(self, cells: int) -> None:
+        """Have the next cell start from the state of so many cells ago.
+
+        Raises:
+            NoEarlierStateError: So many are not remembered; nothing has changed.
+        """
+        with self._releasing():
+            self.generations.go_back(cells)
+        self.prewarm()
+
+    @contextlib.contextmanager
+    def _releasing(self, offered: OpenDescriptors | None = None) -> Iterator[None]:
+        """Let go, after a change of generations, the descriptors that are not the newest generation's any more."""
+        held = {self.generations.descriptors, offered}
+        try:
+            yield
+        finally:
+            for one in held - {self.generations.descriptors, None}:
+                assert one is not None
+                self._manager.engine.start(self._release(one), name="vibesbox-release")
+
+    async def _release(self, descriptors: OpenDescriptors) -> None:
+        with contextlib.suppress(BrokerError):  # a broker that is gone holds nothing
+            await self._manager.release_descriptors(descriptors.held)
+
     def prewarm(self) -> None:
         """Have a bash of the newest generation ready."""
         if not self._closed:
-            self._spares.prewarm(self.newest, existing_directory(self.newest.state.cwd))
+            self._spares.prewarm(self._handed_on, existing_directory(self.newest.state.cwd))
 
     def prewarm_soon(self) -> None:
         """The same, a moment later."""
@@ -104,3 +161,14 @@ class Succession:
         """Give up the waiting bash."""
         self._closed = True
         await self._spares.aclose()
+
+
+def _say_lost(descriptors: Sequence[int]) -> tuple[str, ...]:
+    if not descriptors:
+        return ()
+    several = "s" if len(descriptors) > 1 else ""
+    return (f"the open descriptor{several} {_listed(descriptors)} can not be handed on to the next cell",)
+
+
+def _listed(descriptors: Sequence[int]) -> str:
+    return ", ".join(map(str, descriptors))

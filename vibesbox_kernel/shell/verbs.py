@@ -34,6 +34,7 @@ from vibesbox_kernel.shell.magic_args import (
     PsArgs,
     RenameArgs,
     SendArgs,
+    StateArgs,
     TailArgs,
     VibesboxArgs,
     WaitArgs,
@@ -42,11 +43,13 @@ from vibesbox_kernel.shell.magics import MagicCall, help_text, overview
 from vibesbox_kernel.shell.output_verbs import save_output, show_tail
 from vibesbox_kernel.shell.references import find, from_word, label, latest, resolve_all, with_names
 from vibesbox_kernel.shell.sharing_verbs import share
+from vibesbox_kernel.shell.state_verbs import tend_state
 from vibesbox_kernel.shell.table_text import how_it_ended, html_table, text_table
 from vibesbox_kernel.shell.verb_result import Json, VerbResult, joined, line, plain
 
 if TYPE_CHECKING:
     from vibesbox_kernel.sessions import SessionManager
+    from vibesbox_kernel.shell.runner import CellRunner
 
 DEFAULT_WIDTH = 120
 ENDED_SHOWN = 5
@@ -57,7 +60,12 @@ _TIMED_OUT = "did not end in that time"
 
 
 async def carry_out(
-    manager: SessionManager, call: MagicCall, *, width: int = DEFAULT_WIDTH, directory: Path | None = None
+    manager: SessionManager,
+    call: MagicCall,
+    *,
+    width: int = DEFAULT_WIDTH,
+    directory: Path | None = None,
+    runner: CellRunner | None = None,
 ) -> VerbResult:
     """Carry out a magic that needs nothing of the front door.
 
@@ -69,6 +77,7 @@ async def carry_out(
         call: The magic.
         width: Columns that a table may take.
         directory: Where relative paths begin; the process's own directory, if none is given.
+        runner: Whose shell is meant.
 
     Raises:
         MagicError: The magic can not be carried out here.
@@ -91,10 +100,8 @@ async def carry_out(
             return await show_info(manager, args)
         case DurableArgs() | RenameArgs() | AdoptArgs() | ParallelArgs() as args:
             return await share(manager, args)
-        case VibesboxArgs(subcommand="doctor"):
-            return await examine(manager, width=width)
-        case VibesboxArgs() as args:
-            return say_about(args)
+        case VibesboxArgs() | StateArgs() as args:
+            return await tend_vibesbox(manager, args, width=width, runner=runner)
         case CellOptions():
             raise MagicError(f"%{call.name} runs a command; that is not possible here", magic=f"%{call.name}")
 
@@ -164,6 +171,21 @@ async def show_info(manager: SessionManager, args: InfoArgs) -> VerbResult:
     info = with_names(manager, manager.info(session_id))
     text, html = describe(info, datetime.now(UTC), where=from_word(info, here=manager.is_of_here(session_id)))
     return VerbResult(text, html=html, data=plain(info))
+
+
+async def tend_vibesbox(
+    manager: SessionManager, args: VibesboxArgs | StateArgs, *, width: int = DEFAULT_WIDTH, runner: CellRunner | None
+) -> VerbResult:
+    """``%vibesbox`` and its sub-commands."""
+    match args:
+        case VibesboxArgs(subcommand="doctor"):
+            return await examine(manager, width=width)
+        case VibesboxArgs():
+            return say_about(args)
+        case StateArgs() if runner is not None:
+            return await tend_state(runner, args, width=width)
+        case _:
+            raise MagicError("there is no shell here that could have a state", magic="%vibesbox")
 
 
 def say_about(args: VibesboxArgs) -> VerbResult:

@@ -71,9 +71,15 @@
     if [[ ! -e $__vb_cell/go ]]; then
         # As the keeper: background jobs live as long as their session's leader does, since its end would hang up their
         # terminal. It collects what dies, and is killed when nothing is left. Its `read` never returns: the fifo has
-        # no writer but itself.
+        # no writer but itself. It has nothing open besides its terminal, or a pipe that the next cell closes would not
+        # end. For `exec` it takes the posix mode, in which no function of the user's is before it.
         builtin trap '' HUP INT QUIT TERM
-        builtin exec </dev/null
+        builtin set -o posix
+        \exec </dev/null
+        builtin unset -v GLOBIGNORE
+        for __vb_each in /dev/fd/*; do
+            [[ -t ${__vb_each##*/} ]] || ((${__vb_each##*/} < 3)) || \eval "\\exec ${__vb_each##*/}<&-"
+        done
         while :; do
             builtin wait
             builtin read -r __vb_each <>"$__vb_driver/nothing"

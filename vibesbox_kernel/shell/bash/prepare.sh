@@ -21,7 +21,14 @@
     until builtin read -r -t 99999999 -u 250 __vb_control; do
         (($? > 128)) || builtin exit 0
     done
-    builtin exec 250<&-
+    # Under `builtin` an `exec` would change nothing for good. In the posix mode no function is before it.
+    if builtin declare -F exec >/dev/null; then
+        builtin set -o posix
+        \exec 250<&-
+        builtin set +o posix
+    else
+        \exec 250<&-
+    fi
     __vb_check=${__vb_control%% *} __vb_label=${__vb_control#* }
     builtin . "$__vb_driver/common.sh"
 

@@ -5,7 +5,7 @@
 # environment names the directories, and the mark of the state that is wanted.
 {
     builtin export -n __vb_driver __vb_cell __vb_mark __vb_rc_files
-    builtin exec 250<&-
+    \exec 250<&-
     builtin . "$__vb_driver/common.sh"
     __vb_way=startup
     builtin trap -- "$__vb_trap" EXIT # for an `exit` in the user's file

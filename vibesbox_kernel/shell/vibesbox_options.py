@@ -1,0 +1,89 @@
+"""What ``%vibesbox`` takes: its sub-commands, and what each of them takes."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from vibesbox_kernel.errors import MagicError
+from vibesbox_kernel.shell.magic_args import StateAction, StateArgs, VibesboxArgs
+from vibesbox_kernel.shell.magic_parser import MagicParser, nearest
+
+SUBCOMMANDS: Mapping[str, str] = MappingProxyType(
+    {
+        "version": "which Vibesbox this is",
+        "doctor": "what is guaranteed on this machine, and what is weaker",
+        "state": "what cells hand on to the next; `state reset`: begin again as after your start-up files; "
+        "`state back [N]`: as it was N cells ago (1)",
+    }
+)
+"""What may follow ``%vibesbox``, and what it does."""
+
+WORDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"state": tuple(action for action in StateAction if action is not StateAction.SHOW)}
+)
+"""What may follow a sub-command."""
+
+
+def add_vibesbox(parser: MagicParser) -> None:
+    """``%vibesbox``."""
+    parser.numbers_are_values = True
+    parser.add_argument(
+        "subcommand",
+        nargs="?",
+        type=_subcommand,
+        metavar="|".join(SUBCOMMANDS),
+        help="; ".join((*(f"{name}: {does}" for name, does in SUBCOMMANDS.items()), "without it: the list of magics")),
+    )
+    parser.add_argument("words", nargs="*", metavar="…", help=argparse.SUPPRESS)
+
+
+def build_vibesbox(values: Mapping[str, Any]) -> VibesboxArgs | StateArgs:
+    """Each sub-command takes its own words."""
+    subcommand, words = values["subcommand"], tuple(values["words"])
+    build = _BUILD.get(subcommand)
+    if build is not None:
+        return build(words)
+    if words:
+        raise MagicError(f"%vibesbox {subcommand}: {words[0]!r} is one argument too many", magic="%vibesbox")
+    return VibesboxArgs(subcommand)
+
+
+def _build_state(words: Sequence[str]) -> StateArgs:
+    if not words:
+        return StateArgs()
+    action, *rest = words
+    known = WORDS["state"]
+    if action not in known:
+        near = nearest(action, known)
+        suggestion = f"%vibesbox state {near}" if near else None
+        may_follow = "" if near else f"; there is: {', '.join(known)}"
+        raise MagicError(
+            f"%vibesbox state: no such word as {action!r}{may_follow}", magic="%vibesbox", suggestion=suggestion
+        )
+    if action == StateAction.BACK and rest:
+        count, *rest = rest
+    else:
+        count = "1"
+    if rest:
+        raise MagicError(f"%vibesbox state {action}: {rest[0]!r} is one argument too many", magic="%vibesbox")
+    return StateArgs(StateAction(action), _cell_count(count))
+
+
+def _cell_count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < len(text) <= 6 or int(text) == 0:
+        raise MagicError(f"%vibesbox state back: {text!r} is not a number of cells; give 1 or more", magic="%vibesbox")
+    return int(text)
+
+
+_BUILD: Mapping[str, Callable[[Sequence[str]], StateArgs]] = MappingProxyType({"state": _build_state})
+
+
+def _subcommand(text: str) -> str:
+    if text not in SUBCOMMANDS:
+        near = nearest(text, SUBCOMMANDS)
+        hint = f"; did you mean {near}?" if near else f"; there is: {', '.join(SUBCOMMANDS)}"
+        raise argparse.ArgumentTypeError(f"no sub-command {text!r}{hint}")
+    return text
