@@ -22,6 +22,7 @@ from vibesbox_kernel.frontends.cell_output import CellOutput
 from vibesbox_kernel.frontends.comms import QuickAnswers
 from vibesbox_kernel.frontends.execution import CellExecutor, Report
 from vibesbox_kernel.frontends.help_replies import complete_reply, is_complete_reply
+from vibesbox_kernel.frontends.history import History, Request, history_file
 from vibesbox_kernel.frontends.magic_output import MagicDoor
 from vibesbox_kernel.frontends.replies import FACTS, failure_of_error
 from vibesbox_kernel.sessions import SessionManager
@@ -54,6 +55,10 @@ class VibesboxKernel(QuickAnswers):
         10.0, min=0.0, help="Seconds that a cell has to end by itself after an interrupt, before it is ended by force."
     ).tag(config=True)
 
+    history_enabled = traitlets.Bool(
+        True, help="Whether cells are remembered for the up-arrow of consoles; one that begins with a blank never is."
+    ).tag(config=True)
+
     # ipykernel's pause before each reply, for a kernel whose user prints by sys.stdout; ours has none.
     _execute_sleep = traitlets.Float(0.0).tag(config=True)
 
@@ -64,6 +69,7 @@ class VibesboxKernel(QuickAnswers):
         magics = MagicDoor(self.sessions, self._runner, self._directory)
         self._cells = CellExecutor(self.sessions, self._runner, magics)
         self._help = CodeHelp(self.sessions, self._runner)
+        self._history = History(history_file())
         self._stdin = StdinChannel(self)
         self._version: Future[str] | None = None
 
@@ -88,6 +94,7 @@ class VibesboxKernel(QuickAnswers):
             logger.warning("sessions outlive the kernel's shutdown; the broker goes on to end them")
         except Exception:
             logger.exception("closing the sessions failed; the broker ends them")
+        self._history.close()
         return {"status": "ok", "restart": restart}
 
     async def _close(self) -> None:
@@ -136,6 +143,8 @@ class VibesboxKernel(QuickAnswers):
         """Run a cell; its output goes to the request that asked, whatever else is asked meanwhile."""
         parent, count = self.get_parent("shell"), self.execution_count
         front_end = self._stdin.of(parent, self._parent_ident["shell"], allowed=allow_stdin)
+        if store_history and not silent and self.history_enabled:
+            self._history.add(count, code)
         output = CellOutput(self, parent, silent=silent, respondent=front_end)
         run = self._cells.execute(_request_id(parent), code, label=f"In[{count}]", output=output)
         try:
@@ -207,6 +216,22 @@ class VibesboxKernel(QuickAnswers):
     async def do_is_complete(self, code: str) -> dict[str, Any]:
         """Whether Enter should run the code or begin another line."""
         return is_complete_reply(await self._help.is_complete(code))
+
+    async def do_history(
+        self,
+        hist_access_type: str,
+        output: bool,
+        raw: bool,
+        session: int | None = None,
+        start: int | None = None,
+        stop: int | None = None,
+        n: int | None = None,
+        pattern: str | None = None,
+        unique: bool = False,
+    ) -> dict[str, Any]:
+        """What was run, here and in earlier kernels; a cell has one form only, so raw or not is all the same."""
+        request = Request(hist_access_type, output, session or 0, start or 0, stop, n, pattern, unique)
+        return {"status": "ok", "history": await self._history.find(request)}
 
     # Inside
 

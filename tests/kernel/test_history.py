@@ -1,0 +1,156 @@
+"""What was run, found again: by the up-arrow of a console, and by a search."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pexpect  # type: ignore[import-untyped]  # comes with IPython
+import pytest
+
+from tests.kernel.driver import START_SECONDS, Driver, running_kernel
+from vibesbox_kernel.frontends.history import Entry, History, Request, history_file, is_private
+
+
+@pytest.fixture
+def fresh(new_kernel: Callable[[], Driver]) -> Driver:
+    """A kernel with a history of its own."""
+    return new_kernel()
+
+
+def ask(kernel: Driver, kind: str, **what: object) -> list[list[object]]:
+    """What a front-end is told of the history."""
+    what = {"output": False, "raw": True, **what}
+    content = kernel.ask(kernel.client.history(hist_access_type=kind, **what))
+    assert content["status"] == "ok"
+    entries: list[list[object]] = content["history"]
+    return entries
+
+
+def texts(entries: list[list[object]]) -> list[object]:
+    return [entry[2] for entry in entries]
+
+
+def test_cells_are_found_at_the_tail_by_range_and_by_search(fresh: Driver) -> None:
+    """Jupyter: History."""
+    for code in ("echo one", "echo two", "ls", "echo one"):
+        fresh.run(code)
+    assert texts(ask(fresh, "tail", n=2)) == ["ls", "echo one"]
+    assert texts(ask(fresh, "tail", n=100)) == ["echo one", "echo two", "ls", "echo one"]
+    assert [entry[1:] for entry in ask(fresh, "range", session=0, start=2, stop=4)] == [[2, "echo two"], [3, "ls"]]
+    assert texts(ask(fresh, "range", session=0, start=-1)) == ["echo one"]
+    assert texts(ask(fresh, "search", pattern="echo*")) == ["echo one", "echo two", "echo one"]
+    assert texts(ask(fresh, "search", pattern="echo*", n=1)) == ["echo one"]
+    assert texts(ask(fresh, "search", pattern="echo*", unique=True)) == ["echo two", "echo one"]
+    assert texts(ask(fresh, "search", pattern="*", n=2, unique=True)) == ["ls", "echo one"]
+    assert texts(ask(fresh, "search", pattern="no such thing")) == []
+    assert texts(ask(fresh, "tail", n=1, output=True)) == [["echo one", None]]
+    assert ask(fresh, "no-such-kind") == []
+
+
+def test_what_is_not_to_be_remembered_is_not(fresh: Driver) -> None:
+    """Jupyter: store_history and silent; bash: HISTCONTROL=ignorespace."""
+    fresh.run("echo shown")
+    fresh.run("echo unstored", store_history=False)
+    fresh.run("echo silent", silent=True)
+    fresh.run(" export TOKEN=secret")
+    fresh.run("\tTOKEN=secret")
+    fresh.run("  ")
+    assert texts(ask(fresh, "tail", n=10)) == ["echo shown"]
+    assert b"secret" not in history_file().read_bytes()
+
+
+def test_the_next_kernel_knows_what_the_last_one_ran(new_kernel: Callable[[], Driver]) -> None:
+    """Jupyter: negative numbers are of sessions before this one."""
+    first = new_kernel()
+    first.run("echo 'of the\nfirst'")
+    first.run("exit")
+    second = new_kernel()
+    assert texts(ask(second, "tail", n=10)) == ["echo 'of the\nfirst'", "exit"]
+    second.run("echo second")
+    first.run("echo third")
+    assert texts(ask(second, "tail", n=2)) == ["echo third", "echo second"]
+    assert texts(ask(second, "range", session=-1)) == ["echo 'of the\nfirst'", "exit", "echo third"]
+
+
+def test_only_the_user_can_read_it(fresh: Driver) -> None:
+    """Ours: what was typed is nobody else's."""
+    fresh.run("umask 0; echo hi")
+    ask(fresh, "tail")
+    assert history_file().stat().st_mode & 0o777 == 0o600
+    assert history_file().parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_the_users_own_history_is_left_alone(isolation: Path, new_kernel: Callable[[], Driver]) -> None:
+    """Ours: bash's is bash's, whatever start-up files say of it."""
+    own = Path.home() / ".bash_history"
+    own.write_text("theirs\n")
+    Path.home().joinpath(".bashrc").write_text("HISTFILE=~/.bash_history\nshopt -s histappend\nset -o history\n")
+    kernel = new_kernel()
+    kernel.run("echo hi")
+    kernel.run("echo ${HISTFILE-none}; exit")
+    kernel.manager.shutdown_kernel()
+    assert own.read_text() == "theirs\n"
+
+
+def test_it_can_be_turned_off(jupyter_data: Path) -> None:
+    """Ours: a setting."""
+    with running_kernel(jupyter_data, extra_arguments=["--VibesboxKernel.history_enabled=False"]) as kernel:
+        kernel.run("echo hi")
+        assert ask(kernel, "tail") == []
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> Iterator[History]:
+    made = History(tmp_path / "deeper" / "history.sqlite")
+    yield made
+    made.close()
+
+
+async def _texts(history: History, **what: object) -> list[Entry]:
+    return await history.find(Request(**what))  # type: ignore[arg-type]
+
+
+@pytest.mark.anyio
+async def test_a_file_that_can_not_be_used_is_no_reason_to_fail(tmp_path: Path) -> None:
+    """Ours: then nothing is remembered, and cells run."""
+    tmp_path.joinpath("file").write_text("")
+    history = History(tmp_path / "file" / "history.sqlite")
+    history.add(1, "echo hi")
+    assert await _texts(history, kind="tail") == []
+    history.close()
+
+
+@pytest.mark.anyio
+async def test_odd_texts_are_kept_and_huge_ones_are_not(history: History) -> None:
+    """Ours."""
+    for count, code in enumerate(("a\tb\0c", "\udcff", "é\n", "x" * (1 << 19)), start=1):
+        history.add(count, code)
+    assert [entry[2] for entry in await _texts(history, kind="tail", n=9)] == ["a\tb\0c", "?", "é"]
+
+
+@pytest.mark.parametrize(("code", "private"), [(" ls", True), ("\tls", True), ("ls", False), ("\nls", False)])
+def test_a_blank_at_the_beginning_makes_a_cell_private(code: str, private: bool) -> None:
+    """Bash: HISTCONTROL=ignorespace."""
+    assert is_private(code) is private
+
+
+def test_the_up_arrow_of_a_console_goes_back_over_kernels(
+    jupyter_data: Path, fresh: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Jupyter: jupyter console loads the tail when it starts."""
+    pytest.importorskip("jupyter_console")
+    fresh.run("echo of-yester$((1))day")
+    monkeypatch.setenv("JUPYTER_PATH", str(jupyter_data))
+    child = pexpect.spawn(
+        sys.executable, ["-m", "jupyter_console", "--kernel=vibesbox"], encoding="utf-8", timeout=START_SECONDS
+    )
+    try:
+        child.expect(r"In \[.*?\]: ")  # with colours
+        child.send("\x1b[A")
+        child.expect("of-yester")
+        child.send("\r")
+        child.expect("of-yester1day")
+    finally:
+        child.close(force=True)

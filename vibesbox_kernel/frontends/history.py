@@ -1,0 +1,205 @@
+"""The history of what was run: a file of our own, in the form in which IPython keeps its own.
+
+IPython's ``HistoryAccessor`` makes the file and reads it. Its ``HistoryManager``, which also writes, is tied to an
+InteractiveShell and leaves out what looks like ``exit`` in Python, so the writing is ours. The user's own
+``~/.bash_history`` is neither read nor written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import sqlite3
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from IPython.core.history import HistoryAccessor
+
+from vibesbox_kernel.sessions.places import state_root
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+TAIL = 10
+MAX_CELL_CHARACTERS = 1 << 18
+"""A longer cell is data, which nobody looks for with the up-arrow."""
+_CLOSE_SECONDS = 1.0
+
+Entry = tuple[int, int, str] | tuple[int, int, tuple[str, str | None]]
+"""A session's number, a cell's number, and its text; with outputs wanted, text and output."""
+
+
+def history_file() -> Path:
+    """Where the history of all kernels of this user is."""
+    return state_root() / "history.sqlite"
+
+
+def is_private(code: str) -> bool:
+    """Whether a cell is not to be remembered: it begins with a blank, as with bash's ``HISTCONTROL=ignorespace``."""
+    return code[:1] in (" ", "\t")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a front-end asks for.
+
+    Attributes:
+        kind: ``tail``, ``range`` or ``search``.
+        output: With the outputs, of which none are kept.
+        session: Of a range: 0 is this one, -1 the one before.
+        start: The first cell of a range; below 0 from its end.
+        stop: The cell after the last; None: to the end.
+        n: How many at most, the last ones.
+        pattern: What to search, with ``*`` and ``?``.
+        unique: Each text once.
+    """
+
+    kind: str
+    output: bool = False
+    session: int = 0
+    start: int = 0
+    stop: int | None = None
+    n: int | None = None
+    pattern: str | None = None
+    unique: bool = False
+
+
+class History:
+    """One kernel's part of the history, and a look at all of it. Only ``find`` and ``close`` wait for the disk.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        # One thread: a disk may be slow, and what was stored before a question is to be found by it.
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vibesbox-history")
+        self._store: _Store | None = None
+
+    def add(self, count: int, code: str) -> None:
+        """Remember a cell, unless it is private, empty or huge.
+
+        Args:
+            count: Its execution count.
+            code: Its text.
+        """
+        if code.strip() and not is_private(code) and len(code) <= MAX_CELL_CHARACTERS:
+            self._submit(lambda store: store.add(count, code))
+
+    async def find(self, request: Request) -> list[Entry]:
+        """The entries that a request asks for, the oldest first; none if the file can not be read."""
+        future = self._submit(lambda store: store.find(request))
+        found = None if future is None else await asyncio.wrap_future(future)
+        return found or []
+
+    def close(self) -> None:
+        """End this kernel's session of the history; what is not written in a second is given up."""
+        ended = self._submit(lambda store: store.end(), opens=False)
+        if ended is not None:
+            with contextlib.suppress(TimeoutError):
+                ended.result(_CLOSE_SECONDS)
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _submit(self, work: Callable[[_Store], T], *, opens: bool = True) -> Future[T | None] | None:
+        try:
+            return self._thread.submit(self._carry_out, work, opens)
+        except RuntimeError:  # it is closed
+            return None
+
+    def _carry_out(self, work: Callable[[_Store], T], opens: bool) -> T | None:
+        try:
+            if self._store is None and opens:
+                self._store = _Store(self._path)
+            return None if self._store is None else work(self._store)
+        except (OSError, sqlite3.Error) as error:
+            logger.warning("the history %s can not be used: %s", self._path, error)
+            return None
+
+
+class _Store:
+    """The file, as its own thread sees it."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Made here: SQLite would make it with the user's umask.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        path.chmod(0o600)
+        self._accessor = HistoryAccessor(hist_file=str(path))
+        self._session = 0
+        self._count = 0
+
+    def add(self, count: int, code: str) -> None:
+        text = code.rstrip("\n").encode("utf-8", "replace").decode()
+        with self._database:
+            self._begin()
+            values = (self._session, count, text, text)
+            self._database.execute("INSERT OR REPLACE INTO history VALUES (?, ?, ?, ?)", values)
+        self._count += 1
+
+    def find(self, request: Request) -> list[Entry]:
+        match request.kind:
+            case "tail":
+                return self._tail(TAIL if request.n is None else request.n, request.output)
+            case "range":
+                return self._range(request)
+            case "search":
+                pattern = request.pattern or "*"
+                found = self._accessor.search(pattern, output=request.output, n=request.n, unique=request.unique)
+                return _all(found)
+        return []
+
+    def end(self) -> None:
+        if self._session:
+            with self._database:
+                values = (_now(), self._count, self._session)
+                self._database.execute("UPDATE sessions SET end=?, num_cmds=? WHERE session==?", values)
+        self._database.close()
+
+    @property
+    def _database(self) -> sqlite3.Connection:
+        database: sqlite3.Connection = self._accessor.db
+        return database
+
+    def _begin(self) -> None:
+        """Begin a session with its first cell: a kernel in which nothing is run leaves no trace."""
+        if not self._session:
+            values = "INSERT INTO sessions VALUES (NULL, ?, NULL, NULL, 'vibesbox')"
+            self._session = self._database.execute(values, (_now(),)).lastrowid or 0
+
+    def _tail(self, n: int, output: bool) -> list[Entry]:
+        """The last cells; those of this session come last, whatever other kernels have run meanwhile."""
+        if n <= 0:
+            return []
+        own = _all(self._accessor.get_range(self._session, 1, None, output=output))[-n:] if self._session else []
+        newest = _all(self._accessor.get_tail(n + len(own), output=output, include_latest=True))
+        others = [entry for entry in newest if entry[0] != self._session]
+        return [*others[len(others) - max(0, min(len(others), n - len(own))) :], *own]
+
+    def _range(self, request: Request) -> list[Entry]:
+        session = request.session if request.session > 0 else (self._session or self._next()) + request.session
+        entries = _all(self._accessor.get_range(session, 0, None, output=request.output))
+        last = entries[-1][1] if entries else 0
+        start = request.start if request.start >= 0 else last + 1 + request.start
+        stop = last + 1 if request.stop is None else request.stop if request.stop > 0 else last + 1 + request.stop
+        return [entry for entry in entries if start <= entry[1] < stop]
+
+    def _next(self) -> int:
+        """The number that this session would have."""
+        newest: int | None = self._accessor.get_last_session_id()
+        return (newest or 0) + 1
+
+
+def _all(entries: Iterable[Any]) -> list[Entry]:
+    return list(entries)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(" ")
