@@ -6,26 +6,13 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from unittest.mock import Mock
 
-from vibesbox_kernel.models import StreamName
 from vibesbox_kernel.sessions import SessionManager
 from vibesbox_kernel.shell.cell import parse_cell
 from vibesbox_kernel.shell.code_help import CodeHelp
 from vibesbox_kernel.shell.runner import CellRunner
 from vibesbox_kernel.shell.stream import OutputSink
-
-
-class _Nowhere(OutputSink):
-    """Takes a cell's output, which no test here looks at."""
-
-    def text(self, text: str, stream: StreamName = StreamName.STDOUT) -> None:
-        return
-
-    def omitted(self, notice: str) -> None:
-        return
-
-    def tail(self, text: str) -> None:
-        return
 
 
 class HelpedShell:
@@ -38,7 +25,7 @@ class HelpedShell:
 
     async def run(self, code: str) -> None:
         """Run a cell, which must succeed."""
-        outcome = await self.runner.run(parse_cell(code), label="In[1]", sink=_Nowhere())
+        outcome = await self.runner.run(parse_cell(code), label="In[1]", sink=Mock(spec=OutputSink))
         assert outcome.exit_status is not None
         assert outcome.exit_status.success, code
 
