@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from vibesbox_kernel.errors import SessionFailedError, VibesboxError
+from vibesbox_kernel.frontends.ipython_asking import Keyboard
 from vibesbox_kernel.frontends.ipython_errors import in_one_line
 from vibesbox_kernel.frontends.ipython_output import Display, Relay, Screen, write
 from vibesbox_kernel.frontends.replies import failure_of_outcome
@@ -71,8 +72,9 @@ class Foreground:
         self._relays.add(relay)
         engine = self._manager.engine
         try:
-            with self._interrupts_are_the_sessions(relay):
-                work = asyncio.run_coroutine_threadsafe(self._run(cell, title, relay), engine.loop)
+            keyboard = Keyboard(relay, allowed=self._display.takes_input)
+            with self._interrupts_are_the_sessions(relay, keyboard):
+                work = asyncio.run_coroutine_threadsafe(self._run(cell, title, relay, keyboard), engine.loop)
                 relay.show_until_done(work, screen)
             screen.close()
             session = self._report(work.result(), screen)
@@ -83,8 +85,8 @@ class Foreground:
             relay.detach(self._display.cell_output())
         return session
 
-    async def _run(self, cell: Cell, title: str, relay: Relay) -> CellOutcome:
-        outcome = await self._runner.run(cell, label=title, sink=relay)
+    async def _run(self, cell: Cell, title: str, relay: Relay, keyboard: Keyboard) -> CellOutcome:
+        outcome = await self._runner.run(cell, label=title, sink=relay, respondent=keyboard)
         if outcome.end_reason is not None:
             # Its last process is just being reaped: who looks at the session next shall not find it running.
             with contextlib.suppress(VibesboxError):
@@ -118,7 +120,7 @@ class Foreground:
                 relay.text("[vibesbox: interrupted, and it still runs; interrupt again to end it by force]\n")
 
     @contextmanager
-    def _interrupts_are_the_sessions(self, relay: Relay) -> Iterator[None]:
+    def _interrupts_are_the_sessions(self, relay: Relay, keyboard: Keyboard) -> Iterator[None]:
         """Meanwhile SIGINT raises no KeyboardInterrupt here, but interrupts the session, which then ends the wait."""
         if threading.current_thread() is not threading.main_thread():
             yield  # signals are the main thread's
@@ -128,10 +130,12 @@ class Foreground:
 
         def interrupt(_number: int, _frame: FrameType | None) -> None:
             nonlocal seen
-            seen += 1
-            if seen > _INTERRUPTS_THAT_WAIT:
-                raise KeyboardInterrupt
-            engine.post(lambda: engine.start(self._interrupt(relay, hint=seen == 1), name="vibesbox-interrupt"))
+            if keyboard.interrupted():
+                seen += 1
+                if seen > _INTERRUPTS_THAT_WAIT:
+                    raise KeyboardInterrupt
+                engine.post(lambda: engine.start(self._interrupt(relay, hint=seen == 1), name="vibesbox-interrupt"))
+            keyboard.leave()
 
         before = signal.signal(signal.SIGINT, interrupt)
         try:

@@ -82,6 +82,11 @@ class Display:
         """Where a foreground session is shown."""
         return TerminalScreen() if self.is_terminal else NotebookScreen()
 
+    @property
+    def takes_input(self) -> bool:
+        """Whether somebody may be there to answer a question."""
+        return self.is_terminal or bool(getattr(self._kernel, "_allow_stdin", False))
+
     def cell_output(self) -> CellOutput | None:
         """The output of the cell that runs now, to be used from any thread and after its end; None in a terminal."""
         return None if self.is_terminal else CellOutput(self._kernel, self._kernel.get_parent())
@@ -120,6 +125,10 @@ class Relay:
     def display(self, data: Mapping[str, Any], *, display_id: str | None = None, update: bool = False) -> None:
         """Called by the pump."""
         self._put(lambda sink: sink.display(data, display_id=display_id, update=update))
+
+    def do(self, piece: Callable[[OutputSink], None]) -> None:
+        """Have something done by the thread that waits, after everything that was shown before."""
+        self._put(piece)
 
     def show_until_done(self, work: Future[T], screen: OutputSink) -> None:
         """Show what comes until the work is done, and everything that came before its end."""
