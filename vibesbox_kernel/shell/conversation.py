@@ -10,6 +10,7 @@ from vibesbox_kernel.errors import BrokerError, SessionEndedError, SessionNotFou
 from vibesbox_kernel.models import InputKind
 from vibesbox_kernel.shell.ansi import OutputFilter, without_styles
 from vibesbox_kernel.shell.held_line import HeldLine
+from vibesbox_kernel.shell.notes import say
 
 if TYPE_CHECKING:
     from vibesbox_kernel.sessions import SessionManager
@@ -22,8 +23,8 @@ MAX_PROMPT_BYTES = 2000
 _END_OF_FILE = ("\x04", "^D")
 """What an answer consists of that is to end the input: Ctrl-D itself, or its name where it can not be typed."""
 
-_HOW_TO_END = "[vibesbox: waits for input; the answer ^D ends it]"
-_NOBODY_ANSWERS = "[vibesbox: waits for input, and the front-end takes none (allow_stdin is false): end of file]"
+_HOW_TO_END = "waits for input; the answer ^D ends it"
+_NOBODY_ANSWERS = "waits for input, and the front-end takes none (allow_stdin is false): it gets end of file"
 
 
 class Respondent(Protocol):
@@ -111,8 +112,8 @@ class Conversation:
         try:
             await asyncio.wait((asking, waiting), return_when=asyncio.FIRST_COMPLETED)
             if asking.done():
+                taken = ""  # the front-end shows it, with the answer
                 await self._take_answer(asking.result(), kind)
-                taken = ""
         finally:
             asking.cancel()
             waiting.cancel()
@@ -141,14 +142,14 @@ class Conversation:
     def _keys_wanted(self) -> str:
         info = self._manager.info(self._session_id)
         return (
-            f"[vibesbox: pid {info.pid} takes single keys, as full-screen programs and line editors do, and a cell has "
-            "no keyboard; an interrupt ends it; in the background (%%session --bg) %send types into it]"
+            f"pid {info.pid} takes single keys, as full-screen programs and line editors do, and a cell has "
+            "no keyboard; an interrupt ends it; in the background (%%session --bg) %send types into it"
         )
 
     def _say_once(self, notice: str) -> None:
         if notice not in self._said:
             self._said.add(notice)
-            self._line.text(f"{'' if not self._line.in_line else chr(10)}{notice}\n")
+            say(self._line, notice)
 
 
 def last_line(data: bytes) -> str:

@@ -33,13 +33,7 @@ class HeldLine:
         self._seen_of_echo = 0
         self._timer: asyncio.TimerHandle | None = None
         self._passes = not holds
-        self._at_line_start = True
         self._stream = StreamName.STDOUT
-
-    @property
-    def in_line(self) -> bool:
-        """Whether what is shown, or held, ends in the middle of a line."""
-        return bool(self._held) or not self._at_line_start
 
     def text(self, text: str, stream: StreamName = StreamName.STDOUT) -> None:
         """Called by the pump."""
@@ -58,7 +52,6 @@ class HeldLine:
     def line(self, text: str) -> None:
         """Called where something is to be said between the output."""
         self.release()
-        self._at_line_start = True
         self._sink.line(text)
 
     def omitted(self, notice: str) -> None:
@@ -74,7 +67,6 @@ class HeldLine:
     def display(self, data: Mapping[str, Any], *, display_id: str | None = None, update: bool = False) -> None:
         """Called by the pump."""
         self.release()
-        self._at_line_start = self._at_line_start or not update
         self._sink.display(data, display_id=display_id, update=update)
 
     def take(self) -> str:
@@ -99,7 +91,6 @@ class HeldLine:
 
     def _show(self, text: str) -> None:
         if text:
-            self._at_line_start = text.endswith("\n")
             self._sink.text(text, self._stream)
 
     def _hold(self, text: str) -> None:
