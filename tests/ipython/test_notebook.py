@@ -303,7 +303,7 @@ def test_a_durable_session_is_found_again_by_the_restarted_kernel(
     notebook.client.wait_for_ready(timeout=START_SECONDS)
     notebook.run("%load_ext vibesbox", timeout=START_SECONDS)
     (shown,) = notebook.run("%ps", timeout=START_SECONDS).of_kind("display_data")
-    assert "running, durable" in shown["data"]["text/plain"]
+    assert re.search("(running|waits for input), durable", shown["data"]["text/plain"])
     assert notebook.run("%tail job").text == "begun\n"
     notebook.run("%send job 7")
     assert "exited (exit 7)" in notebook.run("%wait job", timeout=START_SECONDS).text
