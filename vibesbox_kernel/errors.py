@@ -293,8 +293,8 @@ class NoEarlierStateError(VibesboxError, LookupError):
 
     def __init__(self, cells: int, *, known: int) -> None:
         self.cells, self.known = cells, known
-        there_are = f"at most {known} can be gone back" if known > 1 else "only one" if known else "there is none"
-        super().__init__(f"no state of {cells} cell{'s' if cells > 1 else ''} ago is remembered: {there_are}")
+        earlier = "no earlier state is" if not known else "1 earlier state is" if known == 1 else f"{known} earlier are"
+        super().__init__(f"can not go back {cells} cell{'s' if cells > 1 else ''}: {earlier} remembered")
 
 
 def _some_of(known: Sequence[str], living: int | None) -> str:

@@ -50,6 +50,15 @@ def test_the_shells_state_carries_on_to_the_next_session(shell, isolation):
     assert shell.ok("%session f; pwd") == "f 5\n/\n"
 
 
+def test_the_shells_state_is_shown_and_taken_back(shell):
+    """Ours: as in the kernel."""
+    shell.ok("%session carried=1")
+    assert "new: carried" in shell.ok("%vibesbox state")
+    shell.ok("%vibesbox state back")
+    assert shell.ok("%session echo ${carried-none}") == "none\n"
+    assert "remembered" in str(shell.fails("%vibesbox state back 99"))
+
+
 def test_a_session_that_fails_raises_and_is_told_in_one_line(shell):
     """Ours: an exit status other than 0 stops a loop, a cell and Run all."""
     error = shell.fails("%%session --name build\necho working\nexit 3")

@@ -19,7 +19,7 @@ def split_functions(text: bytes, names: Sequence[bytes]) -> Mapping[bytes, bytes
         The texts by name; nothing if they can not be told apart (a here-document in one may look like another).
     """
     parts = text.split(_HEAD)
-    if len(parts) != len(names) + 1:
+    if not names or len(parts) != len(names) + 1:
         return {}
     starts = [part.rpartition(b"\n")[2] for part in parts[:-1]]
     if any(start.removeprefix(_RESERVED) != name for start, name in zip(starts, names, strict=True)):

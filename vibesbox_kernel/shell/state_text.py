@@ -12,6 +12,7 @@ from vibesbox_kernel.shell.state import ShellState
 
 _BACK_SHOWN = 8
 _NAMES_SHOWN = 60
+_RESTLESS = frozenset({"SECONDS"})
 
 
 def describe_state(generations: Generations, *, width: int) -> tuple[str, str]:
@@ -85,16 +86,16 @@ def _rest(state: ShellState) -> Iterator[tuple[str, str]]:
 def _compared(now: Mapping[str, object], before: Mapping[str, object]) -> str:
     """How many there are, and the names of those that have come, changed or gone since the first state."""
     came = [name for name in now if name not in before]
-    changed = [name for name in now if name in before and now[name] != before[name]]
+    changed = [name for name in now if name in before and now[name] != before[name] and name not in _RESTLESS]
     gone = [name for name in before if name not in now]
     return _counted(len(now), {"new": came, "changed": changed, "unset": gone})
 
 
 def _switched(now: frozenset[bytes], before: frozenset[bytes]) -> str:
-    return _counted(len(now), {"new": _decoded(now - before), "off": _decoded(before - now)})
+    return _counted(" ".join(_decoded(now)), {"new": _decoded(now - before), "off": _decoded(before - now)})
 
 
-def _counted(count: int, named: Mapping[str, Sequence[str]]) -> str:
+def _counted(count: int | str, named: Mapping[str, Sequence[str]]) -> str:
     return "; ".join((str(count), *(f"{word}: {_listed(names)}" for word, names in named.items() if names)))
 
 
