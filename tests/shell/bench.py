@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vibesbox_kernel.shell.cell_files import CellDirectory, Driver
+from vibesbox_kernel.shell.cell_files import TAKE_ON, CellDirectory, Driver
 from vibesbox_kernel.shell.dump import Way
 from vibesbox_kernel.shell.state import ShellState
 from vibesbox_kernel.shell.syntax import check_for
@@ -84,7 +84,10 @@ class Bench:
         directory.write_state(self.state)
         if gone:
             directory.remove()
-        return self._spawn(self.driver.cell_argv(directory), directory, {}, self._root.parent)
+        waiting = self._spawn(self.driver.cell_argv(directory), directory, {}, self._root.parent)
+        if not gone:
+            os.write(waiting.control, TAKE_ON)
+        return waiting
 
     def go(self, waiting: Waiting, script: str, *, interrupt_at: bytes | None = None) -> Ran:
         """Give a waiting bash its cell, and see it to its end.

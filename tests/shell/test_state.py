@@ -68,7 +68,7 @@ def test_only_what_is_the_users_is_carried() -> None:
     assert state.traps == {b"SIGUSR1": b"'a\nb'\\''c'"}
     assert state.cwd == "/tmp/a\nb"
     assert state.stack == (b"/usr", b"$'/c\\nd'")
-    assert (state.soft_limits, state.hard_limits) == ({b"c": b"0"}, {b"c": b"unlimited"})
+    assert (state.limits.soft, state.limits.hard) == ({b"c": b"0"}, {b"c": b"unlimited"})
 
 
 def test_newlines_in_values_as_older_bash_prints_them_are_kept() -> None:

@@ -54,6 +54,7 @@ class Operations:
         self._known: dict[str, Callable[[Client, Message], Result | None]] = {
             "hello": self._hello,
             "start": self._start,
+            "tell": self._tell_leader,
             "begin": self._begin,
             "discard": self._discard,
             "settle": self._settle,
@@ -125,14 +126,18 @@ class Operations:
         )
         return {"pid": session.pid or None}
 
+    def _tell_leader(self, client: Client, request: Message) -> Result:
+        session = self._prepared(client, request)
+        try:
+            self._supervisor.tell_leader(session, self._control(session, request))
+        except BrokenPipeError:
+            raise RefusedError("state", "has ended before it could begin") from None
+        return {}
+
     def _begin(self, client: Client, request: Message) -> Result:
-        session = self._own(client, request)
-        control = read.packed(request, "control")
+        session = self._prepared(client, request)
+        control = self._control(session, request)
         policy = read.policy(request)
-        if session.listed or session.over or session.control < 0:
-            raise RefusedError("state", "is not a prepared session any more")
-        if len(control) > MAX_CONTROL_BYTES:
-            raise RefusedError("request", f"control must be at most {MAX_CONTROL_BYTES} bytes")
         try:
             self._supervisor.begin(
                 session,
@@ -141,6 +146,7 @@ class Operations:
                 control=control,
                 durable=read.flag(request, "durable"),
                 policy=policy,
+                cwd=read.text_or_none(request, "cwd") or session.cwd,
                 unattended=read.unattended(request),
                 token=read.text_or_none(request, "token") or "",
             )
@@ -353,6 +359,20 @@ class Operations:
         session = self._session(request)
         self._check_owner(client, session)
         return session
+
+    def _prepared(self, client: Client, request: Message) -> Session:
+        session = self._own(client, request)
+        if session.listed or session.over or session.control < 0:
+            raise RefusedError("state", "is not a prepared session any more")
+        return session
+
+    @staticmethod
+    def _control(session: Session, request: Message) -> bytes:
+        """What a leader is to be told: no more than it may leave unread."""
+        control = read.packed(request, "control")
+        if session.told_bytes + len(control) > MAX_CONTROL_BYTES:
+            raise RefusedError("request", f"control must be at most {MAX_CONTROL_BYTES} bytes in all")
+        return control
 
     def _running(self, client: Client, request: Message) -> Session:
         session = self._own(client, request)

@@ -70,6 +70,7 @@ class Session:
         durable: It outlives its owner.
         order: How to start its leader, as long as that may still be needed.
         queued: It waits for its turn.
+        told_bytes: How much its leader was told while it was prepared.
         message: What a prepared session is to be told when its turn comes.
         unattended: How it is settled when nobody attends to it, if it may stop itself.
         token: By which it may announce its exit status; see ``announcements``.
@@ -113,6 +114,7 @@ class Session:
     input: int = -1
     control: int = -1
     queued: bool = False
+    told_bytes: int = 0
     message: bytes = b""
     unattended: Unattended | None = None
     token: str = ""

@@ -138,6 +138,16 @@ class Supervisor:
             self._announce("started", session)
         return session
 
+    @staticmethod
+    def tell_leader(session: Session, control: bytes) -> None:
+        """Tell a prepared leader something that is not yet to begin; what it may leave unread must fit its pipe.
+
+        Raises:
+            BrokenPipeError: It is gone.
+        """
+        session.told_bytes += len(control)
+        os.write(session.control, control)
+
     def begin(
         self,
         session: Session,
@@ -147,6 +157,7 @@ class Supervisor:
         control: bytes,
         durable: bool,
         policy: Policy,
+        cwd: str,
         unattended: Unattended | None,
         token: str,
     ) -> None:
@@ -161,7 +172,7 @@ class Supervisor:
         waits = not self._queue.may_start(session)
         if not waits:
             self._starter.tell_to_begin(session)
-        session.command, session.name = command, name
+        session.command, session.name, session.cwd = command, name, cwd
         session.listed = True
         if waits:
             self._wait(session)

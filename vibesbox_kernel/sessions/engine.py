@@ -196,14 +196,19 @@ def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
     try:
         loop.run_forever()
     finally:
-        while tasks := asyncio.all_tasks(loop):
-            for task in tasks:
-                task.cancel()
-            loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        _cancel_all(loop)
         loop.run_until_complete(loop.shutdown_asyncgens())
         with contextlib.suppress(RuntimeError):  # Python 3.12 starts no thread at exit, not even to join others
             loop.run_until_complete(loop.shutdown_default_executor())
+        _cancel_all(loop)  # what timers have started meanwhile
         loop.close()
+
+
+def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
+    while tasks := asyncio.all_tasks(loop):
+        for task in tasks:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
 
 
 def _stop_loop(loop: asyncio.AbstractEventLoop) -> None:

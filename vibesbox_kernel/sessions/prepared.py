@@ -138,6 +138,15 @@ class PreparedSessions(ManagerPart):
         return PreparedSession(session_id, answer["pid"])
 
     @on_engine
+    async def tell_session(self, session_id: str, control: bytes) -> None:
+        """Have the leader of a prepared session read something from its control pipe, and wait on.
+
+        Raises:
+            SessionEndedError: It is gone.
+        """
+        await self.hub.request("tell", session_id=session_id, control=pack_bytes(control))
+
+    @on_engine
     async def begin_session(
         self,
         session_id: str,
@@ -145,6 +154,7 @@ class PreparedSessions(ManagerPart):
         command: str,
         name: str | None = None,
         control: bytes,
+        cwd: str | None = None,
         token: str = "",
         durable: bool = False,
         unattended: Unattended | None = None,
@@ -153,7 +163,8 @@ class PreparedSessions(ManagerPart):
         """Let a prepared session run, at once or when its turn comes; from here on it is listed.
 
         Args:
-            control: What its leader reads from the control pipe, at most 4096 bytes.
+            control: What its leader reads from the control pipe, at most 4096 bytes with what it was told before.
+            cwd: Where listings say that it runs, if that is not where its leader was started.
             token: A secret by which it may announce its exit status; see ``announcements``.
             durable: It outlives this program.
             unattended: How it is settled if it stops itself when nobody owns it.
@@ -175,6 +186,7 @@ class PreparedSessions(ManagerPart):
                 command=pack_command(command),
                 name=name,
                 control=pack_bytes(control),
+                cwd=cwd,
                 token=token,
                 durable=durable,
                 policy=wire_policy(policy),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -11,8 +12,11 @@ class Workspace:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        path.parent.mkdir(mode=0o700, exist_ok=True)  # a broker that left has taken it along
-        path.mkdir(mode=0o700, exist_ok=True)
+        while not path.is_dir():
+            # A broker that left has taken the parent along, and one that is just leaving may do so in between.
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                path.mkdir(mode=0o700, exist_ok=True)
 
     def write(self, name: str, data: bytes) -> Path:
         """Create or replace a file; returns its path."""

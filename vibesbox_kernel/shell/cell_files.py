@@ -14,7 +14,9 @@ Layout, below a private directory of the runner's::
         go                       when it is there, a stopped bash that is continued ends by itself
         ready                    a fifo by which the bash of the start-up files says that `state` is written
 
-The control pipe carries one line, ``CHECK LABEL``; ``bash/prepare.sh`` reads it.
+        call.sh                  how it is called, and how it is to be looked at first
+
+The control pipe carries single bytes: ``TAKE_ON`` and ``BEGIN``; ``bash/prepare.sh`` reads them.
 """
 
 from __future__ import annotations
@@ -31,12 +33,25 @@ from vibesbox_kernel.errors import ShellStateError
 from vibesbox_kernel.sessions.prepared import Unattended
 from vibesbox_kernel.shell.dump import Dump, Way, new_mark, parse_dump
 from vibesbox_kernel.shell.program import Place, Replacement
+from vibesbox_kernel.shell.quoting import quote
 from vibesbox_kernel.shell.restore import begin_text, hide_text, restore_text
-from vibesbox_kernel.shell.state import ShellState
+from vibesbox_kernel.shell.state import Limits, ShellState
 from vibesbox_kernel.shell.syntax import Check
 
 _FILES = frozenset(
-    {"begin.sh", "disabled", "exit-trap", "functions", "go", "locals", "ready", "restore.log", "restore.sh", "state"}
+    {
+        "begin.sh",
+        "call.sh",
+        "disabled",
+        "exit-trap",
+        "functions",
+        "go",
+        "locals",
+        "ready",
+        "restore.log",
+        "restore.sh",
+        "state",
+    }
     | {"syntax.log", "unread", "launch", "carried", "options", "traps"}
 )
 _TEXTS = (
@@ -51,6 +66,10 @@ _TEXTS = (
     "syntax-error.sh",
 )
 _TEXTS_OF_OTHER_SHELLS = ("fish.fish", "zsh.zsh")
+
+
+TAKE_ON, BEGIN = b"s", b"c"
+"""The words of the control pipe: take on the state; run the cell."""
 
 
 class Driver:
@@ -70,6 +89,7 @@ class Driver:
         self.directory = root / "driver"
         self._cell_text = _without_comments(_text("cell.sh"))
         self.opening = _text("opening.sh").encode()
+        self._inherited: Limits | None = None
 
     def new_directory(self) -> CellDirectory:
         """Make the directory of the next bash."""
@@ -102,6 +122,16 @@ class Driver:
             self._announcements,
         ]
 
+    @property
+    def inherited(self) -> Limits | None:
+        """The limits that a bash for a cell is started with; None as long as none has said."""
+        if self._inherited is None:
+            with contextlib.suppress(OSError):
+                match (self.directory / "limits").read_bytes().split(b"\n\n"):
+                    case [soft, hard, b"end\n"]:  # it may just be being written
+                        self._inherited = Limits.from_text(soft, hard)
+        return self._inherited
+
     def startup_argv(self, *, rc_files: bool) -> list[str]:
         """The command line of the bash whose state is the first."""
         startup = str(self.directory / "startup.sh")
@@ -127,7 +157,7 @@ class CellDirectory:
         self.mark = new_mark()
         self.driver = driver.directory
         self.bash = driver.bash
-        self._opening = driver.opening
+        self._driver = driver
 
     def write_state(self, state: ShellState, *, private: Sequence[int] = ()) -> None:
         """Lay out the state that the bash takes on while it waits.
@@ -163,16 +193,17 @@ class CellDirectory:
             exports: Variables for it alone.
 
         Returns:
-            The line that lets the waiting bash begin.
+            What is to be written to the control pipe.
         """
         name = file_name(label)
-        begin = begin_text(state, status=status, directory=directory, exports=exports)
+        inherited = self._driver.inherited
+        begin = begin_text(state, status=status, directory=directory, exports=exports, inherited=inherited)
         # The opening stands on the cell's own first line, so that every line keeps its number.
-        text = self._opening + b"\n" * (line - 1) + script.encode("utf-8", "surrogateescape") + b"\n"
+        text = self._driver.opening + b"\n" * (line - 1) + script.encode("utf-8", "surrogateescape") + b"\n"
         _write(self.path / "begin.sh", begin)
         _write(self.path / name, text)
         _write(self.path / "state", b"")  # made here: bash would make it with the user's umask
-        return f"{check} {name}\n".encode()
+        return self._write_call(name, check)
 
     def write_replacement(
         self, replacement: Replacement, script: str, *, label: str, state: ShellState, place: Place
@@ -187,14 +218,25 @@ class CellDirectory:
             place: Where and how it begins.
 
         Returns:
-            The line that lets the waiting bash begin.
+            What is to be written to the control pipe.
         """
         name, launch = replacement.lay_out(self, file_name(label), script, place)
-        begin = begin_text(state.for_program(), status=0, directory=place.directory, exports=place.exports)
+        begin = begin_text(
+            state.for_program(),
+            status=0,
+            directory=place.directory,
+            exports=place.exports,
+            inherited=self._driver.inherited,
+        )
         self.write("begin.sh", begin)
-        self.write(name, self._opening + launch)
+        self.write(name, self._driver.opening + launch)
         self.write("state", b"")
-        return f"{Check.NONE} {name}\n".encode()
+        return self._write_call(name, Check.NONE)
+
+    def _write_call(self, name: str, check: Check) -> bytes:
+        call = b"__vb_check=" + check.encode() + b" __vb_label=" + quote(os.fsencode(name)) + b"\n"
+        _write(self.path / "call.sh", call)
+        return BEGIN
 
     def write(self, name: str, data: bytes, *, executable: bool = False) -> Path:
         """Write a file that nobody else can read."""

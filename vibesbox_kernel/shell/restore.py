@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from vibesbox_kernel.shell.quoting import quote
-from vibesbox_kernel.shell.state import ShellState
+from vibesbox_kernel.shell.state import Limits, ShellState
 from vibesbox_kernel.shell.tool_path import add_tools
 
 # What a bash with an empty environment has anyway, and a user may have unset.
@@ -68,7 +68,14 @@ def restore_text(state: ShellState) -> bytes:
     return b"\n".join(_restore(state)) + b"\n"
 
 
-def begin_text(state: ShellState, *, status: int, directory: bytes, exports: Mapping[str, str] | None = None) -> bytes:
+def begin_text(
+    state: ShellState,
+    *,
+    status: int,
+    directory: bytes,
+    exports: Mapping[str, str] | None = None,
+    inherited: Limits | None = None,
+) -> bytes:
     """What is sourced from the cell's own first line, as the driver's last act.
 
     Args:
@@ -76,8 +83,9 @@ def begin_text(state: ShellState, *, status: int, directory: bytes, exports: Map
         status: What ``$?`` shall be at the cell's first command.
         directory: Where the cell shall begin; it must exist.
         exports: Variables for this cell alone.
+        inherited: The limits that the bash has anyway; None if they are not known.
     """
-    return b"\n".join(_begin(state, status, directory, exports or {})) + b"\n"
+    return b"\n".join(_begin(state, status, directory, exports or {}, inherited)) + b"\n"
 
 
 def _restore(state: ShellState) -> Iterator[bytes]:
@@ -111,12 +119,15 @@ def _restore(state: ShellState) -> Iterator[bytes]:
         yield b"builtin shopt -s expand_aliases"
 
 
-def _begin(state: ShellState, status: int, directory: bytes, exports: Mapping[str, str]) -> Iterator[bytes]:
+def _begin(
+    state: ShellState, status: int, directory: bytes, exports: Mapping[str, str], inherited: Limits | None
+) -> Iterator[bytes]:
     yield b"builtin cd -- " + quote(directory) + b" || builtin cd /"
     yield state.old_directory or b"builtin unset -v OLDPWD"
     for variable, value in exports.items():
         yield f"builtin declare -x {variable}=".encode() + quote(os.fsencode(value))
-    yield from _ulimits(state)
+    if state.limits != inherited:
+        yield from _ulimits(state.limits)
     traps = dict(state.traps)
     debug = traps.pop(b"DEBUG", None)
     for name, command in traps.items():
@@ -139,8 +150,8 @@ def _turn_on(options: Iterable[bytes]) -> Iterator[bytes]:
     return (b"builtin set -o " + name for name in options)
 
 
-def _ulimits(state: ShellState) -> Iterator[bytes]:
+def _ulimits(limits: Limits) -> Iterator[bytes]:
     # Soft before hard: a soft limit may not lie above a hard one.
-    for flag, limits in ((b"-S", state.soft_limits), (b"-H", state.hard_limits)):
-        for letter, value in limits.items():
+    for flag, values in ((b"-S", limits.soft), (b"-H", limits.hard)):
+        for letter, value in values.items():
             yield b"builtin ulimit " + flag + b" -" + letter + b" " + value

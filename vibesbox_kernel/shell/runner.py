@@ -243,7 +243,7 @@ class CellRunner:
             others=succession.others,
             default_shell=self._default_shell,
         )
-        waiting = await succession.take(cell.options.io or IoMode.PTY, script.directory)
+        waiting = await succession.take(cell.options.io or IoMode.PTY)
         try:
             running = await begin(
                 self._manager,

@@ -187,6 +187,7 @@ async def begin(
         command=script.command,
         name=options.name,
         control=control,
+        cwd=script.directory,
         token=waiting.directory.mark,
         durable=options.durable,
         unattended=waiting.directory.unattended,  # always: what is not durable may be made so

@@ -48,6 +48,19 @@ _LIMIT = re.compile(rb"(?m)-(\w)\) +(\S+)$")
 
 
 @dataclass(frozen=True)
+class Limits:
+    """Values of ``ulimit -S`` and ``ulimit -H``, by letter."""
+
+    soft: Mapping[bytes, bytes] = field(default_factory=dict)
+    hard: Mapping[bytes, bytes] = field(default_factory=dict)
+
+    @classmethod
+    def from_text(cls, soft: bytes, hard: bytes) -> Limits:
+        """Read what ``ulimit -a`` says of both."""
+        return cls(_limits(soft), _limits(hard))
+
+
+@dataclass(frozen=True)
 class ShellState:
     """Everything that one cell hands on to the next.
 
@@ -64,8 +77,7 @@ class ShellState:
         parameters: ``$1`` and so on, each quoted.
         completions: The text that defines them.
         disabled: The text that disables builtins.
-        soft_limits: Values of ``ulimit -S`` by letter.
-        hard_limits: Values of ``ulimit -H`` by letter.
+        limits: What ``ulimit`` says.
         umask: The text that sets it.
         old_directory: What declares ``OLDPWD``; empty when it is unset.
         commands: What declares where hashed commands were found, by command; empty when there are none.
@@ -83,8 +95,7 @@ class ShellState:
     parameters: tuple[bytes, ...] = ()
     completions: bytes = b""
     disabled: bytes = b""
-    soft_limits: Mapping[bytes, bytes] = field(default_factory=dict)
-    hard_limits: Mapping[bytes, bytes] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
     umask: bytes = b""
     old_directory: bytes = b""
     commands: bytes = b""
@@ -160,11 +171,9 @@ class ShellState:
 
     def with_cpu_limit_of(self, base: ShellState) -> ShellState:
         """The state with another's limit of CPU time: the cell's own was for it alone."""
-        return replace(
-            self,
-            soft_limits=_with(self.soft_limits, base.soft_limits, _CPU_TIME),
-            hard_limits=_with(self.hard_limits, base.hard_limits, _CPU_TIME),
-        )
+        ours, theirs = self.limits, base.limits
+        limits = Limits(_with(ours.soft, theirs.soft, _CPU_TIME), _with(ours.hard, theirs.hard, _CPU_TIME))
+        return replace(self, limits=limits)
 
 
 def _with(limits: Mapping[bytes, bytes], base: Mapping[bytes, bytes], letter: bytes) -> Mapping[bytes, bytes]:
@@ -192,8 +201,7 @@ def _read(sections: Mapping[str, bytes], previous: ShellState) -> ShellState:
         parameters=_words(sections["parameters"]) if "parameters" in sections else previous.parameters,
         completions=sections["complete"],
         disabled=sections["disabled"],
-        soft_limits=_limits(sections["soft-limits"]),
-        hard_limits=_limits(sections["hard-limits"]),
+        limits=Limits.from_text(sections["soft-limits"], sections["hard-limits"]),
         umask=sections["umask"].strip(),
         old_directory=declarations.get(b"OLDPWD", b""),
         commands=sections["commands"].replace(b" BASH_CMDS", b" __vb_commands", 1).rstrip(b"\n"),

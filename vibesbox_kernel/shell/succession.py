@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from vibesbox_kernel.errors import BrokerError, ShellStateError
 from vibesbox_kernel.shell.generations import Generation, Generations
 from vibesbox_kernel.shell.other_shells import OtherShellCell, OtherStates
-from vibesbox_kernel.shell.script import existing_directory
 from vibesbox_kernel.shell.spare import HandedOn, Spares, WaitingBash
 
 if TYPE_CHECKING:
@@ -60,13 +59,13 @@ class Succession:
     def _handed_on(self) -> HandedOn:
         return HandedOn(self.newest, self.generations.descriptors)
 
-    async def take(self, io: IoMode, cwd: str) -> WaitingBash:
+    async def take(self, io: IoMode) -> WaitingBash:
         """A bash of the newest generation.
 
         Raises:
             VibesboxError: None could be started.
         """
-        return await self._spares.take(self._handed_on, io, cwd)
+        return await self._spares.take(self._handed_on, io)
 
     def begun(self, running: Running) -> None:
         """A cell has what is open now: no copy of ours shall keep a pipe from its end, or a lock from being free."""
@@ -151,7 +150,7 @@ class Succession:
     def prewarm(self) -> None:
         """Have a bash of the newest generation ready."""
         if not self._closed:
-            self._spares.prewarm(self._handed_on, existing_directory(self.newest.state.cwd))
+            self._spares.prewarm(self._handed_on)
 
     def prewarm_soon(self) -> None:
         """The same, a moment later."""

@@ -3,6 +3,7 @@
 # Sourced by cell.sh with $1 the directory of these files, $3 the mark for `state` (see finish.sh), $4 the fifo for
 # announcements (see leave.sh; may be empty) and $2 the directory of this cell, which holds
 #   restore.sh, functions   the state that the cell starts from
+#   call.sh                 what the cell is called, and how it is to be looked at
 #   begin.sh                what must wait until the driver is out of the way (see restore.py)
 #   <label>                 the cell's text
 # and takes `state`, what is to be carried on to the next cell.
@@ -14,12 +15,26 @@
     builtin set --
     # The cell's file is sourced by its bare name, for messages name it as it was given: `In[12]: line 3: ...`.
     builtin cd -P -- "$__vb_cell" 2>/dev/null || builtin exit 0 # given up before it was up, and its files are gone
-    builtin . ./restore.sh 2>|restore.log
+    builtin . "$__vb_driver/common.sh"
+    # What limits a bash has before any state: those need not be set (see restore.py). It is the same for all of them.
+    [[ -e $__vb_driver/limits ]] || {
+        builtin ulimit -S -a
+        builtin printf '\n'
+        builtin ulimit -H -a
+        builtin printf '\nend\n'
+    } >|"$__vb_driver/limits"
+    # The first `trap -p` looks at every signal: now, while nobody waits.
+    builtin trap -p EXIT
 
-    # Descriptor 250 is the control pipe; its one line is `CHECK LABEL`. End of file means that this bash is not wanted
-    # any more. The time limit is there because of TMOUT, which `read` would take for its own.
-    until builtin read -r -t 99999999 -u 250 __vb_control; do
-        (($? > 128)) || builtin exit 0
+    # Descriptor 250 is the control pipe. `s`: take on the state; `c`: the cell. End of file means that this bash is not
+    # wanted any more. The time limit is there because of TMOUT, which `read` would take for its own.
+    __vb_word=
+    while [[ $__vb_word != c ]]; do
+        if ! builtin read -r -N 1 -t 99999999 -u 250 __vb_word; then
+            (($? > 128)) || builtin exit 0
+        elif [[ $__vb_word == s ]]; then
+            builtin . ./restore.sh 2>|restore.log
+        fi
     done
     # Under `builtin` an `exec` would change nothing for good. In the posix mode no function is before it.
     if builtin declare -F exec >/dev/null; then
@@ -29,8 +44,7 @@
     else
         \exec 250<&-
     fi
-    __vb_check=${__vb_control%% *} __vb_label=${__vb_control#* }
-    builtin . "$__vb_driver/common.sh"
+    builtin . ./call.sh
 
     # A fork reads the cell with `set -n`, which reads and runs nothing. A shell under `set -n` would not even begin to
     # source; but a DEBUG trap runs when the decision to run the `.` has been taken.
