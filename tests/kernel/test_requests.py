@@ -155,3 +155,28 @@ def _row(kernel: Driver, table: str, name: str) -> dict[str, Any]:
     for one in kernel.comm_data(table):
         known = one["data"].get("state", {}).get("rows", known)
     return next((row for row in known if row["name"] == name), {})
+
+
+def test_what_is_known_of_a_word_is_told_in_text_and_html(kernel: Driver) -> None:
+    """Jupyter: Introspection."""
+    kernel.run("told() { echo 'a < b'; }")
+    content = kernel.ask(kernel.client.inspect("told", 2))
+    assert content["found"] is True
+    assert "echo 'a < b'" in content["data"]["text/plain"]
+    assert "echo &#x27;a &lt; b&#x27;" in content["data"]["text/html"]
+    assert kernel.ask(kernel.client.inspect("no-such-thing", 3))["found"] is False
+
+
+def test_completions_say_of_what_kind_they_are(kernel: Driver) -> None:
+    """Jupyter: _jupyter_types_experimental, which JupyterLab has icons for."""
+    kernel.run("of_a_kind() { :; }")
+    content = kernel.ask(kernel.client.complete("of_a"))
+    expected = {"text": "of_a_kind", "type": "function", "start": 0, "end": 4}
+    assert content["metadata"]["_jupyter_types_experimental"] == [expected]
+
+
+@pytest.mark.usefixtures("busy")
+def test_words_are_known_and_completed_while_a_cell_runs(kernel: Driver) -> None:
+    """Ours: the fast lane."""
+    assert kernel.ask(kernel.client.inspect("cd", 2))["found"] is True
+    assert "mkdir" in kernel.ask(kernel.client.complete("mkdi"))["matches"]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vibesbox_kernel.shell.completeness import Completeness
     from vibesbox_kernel.shell.completion import Completion
+    from vibesbox_kernel.shell.inspection import Inspection
 
 _TYPES = "_jupyter_types_experimental"
 """What front-ends, and IPython's kernel, call the list that says of what kind each match is."""
@@ -35,3 +36,9 @@ def is_complete_reply(found: Completeness) -> dict[str, Any]:
     return (
         {"status": found.status, "indent": found.indent} if found.status == "incomplete" else {"status": found.status}
     )
+
+
+def inspect_reply(found: Inspection | None) -> dict[str, Any]:
+    """The content of an ``inspect_reply``."""
+    data = {} if found is None else {"text/plain": found.text, "text/html": found.html}
+    return {"status": "ok", "found": found is not None, "data": data, "metadata": {}}

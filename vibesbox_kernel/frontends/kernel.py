@@ -21,7 +21,7 @@ from vibesbox_kernel.frontends.asking import StdinChannel
 from vibesbox_kernel.frontends.cell_output import CellOutput
 from vibesbox_kernel.frontends.comms import QuickAnswers
 from vibesbox_kernel.frontends.execution import CellExecutor, Report
-from vibesbox_kernel.frontends.help_replies import complete_reply, is_complete_reply
+from vibesbox_kernel.frontends.help_replies import complete_reply, inspect_reply, is_complete_reply
 from vibesbox_kernel.frontends.history import History, Request, history_file
 from vibesbox_kernel.frontends.magic_output import MagicDoor
 from vibesbox_kernel.frontends.replies import FACTS, failure_of_error
@@ -216,6 +216,12 @@ class VibesboxKernel(QuickAnswers):
     async def do_is_complete(self, code: str) -> dict[str, Any]:
         """Whether Enter should run the code or begin another line."""
         return is_complete_reply(await self._help.is_complete(code))
+
+    async def do_inspect(
+        self, code: str, cursor_pos: int, detail_level: int = 0, omit_sections: Any = ()
+    ) -> dict[str, Any]:
+        """What is known of the word at the cursor."""
+        return inspect_reply(await self._help.inspect(code, cursor_pos, detailed=detail_level > 0))
 
     async def do_history(
         self,

@@ -14,9 +14,13 @@ from vibesbox_kernel.shell.aside import ask
 from vibesbox_kernel.shell.cell_head import CellHead, is_for_bash, read_head
 from vibesbox_kernel.shell.completeness import Completeness, completeness
 from vibesbox_kernel.shell.completion import Completion, complete_script
+from vibesbox_kernel.shell.inspection import Inspection, Inspector
 from vibesbox_kernel.shell.magic_completion import complete_magic, known_refs
+from vibesbox_kernel.shell.magic_inspection import inspect_magic
 from vibesbox_kernel.shell.magics import command_offset
+from vibesbox_kernel.shell.manual import Manual
 from vibesbox_kernel.shell.side_bashes import SideBashes
+from vibesbox_kernel.shell.word_at import word_at
 
 if TYPE_CHECKING:
     from vibesbox_kernel.sessions import SessionManager
@@ -42,6 +46,7 @@ class CodeHelp:
     def __init__(self, manager: SessionManager, runner: CellRunner) -> None:
         self._manager = manager
         self._sides = SideBashes(manager, runner)
+        self._inspector = Inspector(self._sides.ask, Manual(manager))
 
     async def complete(self, code: str, cursor: int) -> Completion:
         """What fits at the cursor: magics, their options, sessions; commands, their arguments, variables, files.
@@ -57,6 +62,16 @@ class CodeHelp:
         """Whether Enter should run the code or begin another line."""
         work = completeness(code, workspace=self._manager.workspace, ask=self._sides.ask)
         return await self._manager.engine.run(_in_time(work, Completeness("unknown")))
+
+    async def inspect(self, code: str, cursor: int, *, detailed: bool = False) -> Inspection | None:
+        """What is known of the word at the cursor; None if nothing is. No command is run to find out.
+
+        Args:
+            code: The cell's text.
+            cursor: Where the cursor is, in characters.
+            detailed: With manual pages.
+        """
+        return await self._manager.engine.run(_in_time(self._inspect(code, cursor, detailed), None))
 
     async def bash_version(self) -> str:
         """The version of bash in full, such as ``5.2.15(1)-release``; empty when it does not answer."""
@@ -93,6 +108,23 @@ class CodeHelp:
         if not is_for_bash(head, code[head.end :]):
             return Completion((), cursor, cursor)
         return await self._part(code[head.end : cursor], cursor, code[cursor:])
+
+    async def _inspect(self, code: str, cursor: int, detailed: bool) -> Inspection | None:
+        line_start = code.rfind("\n", 0, cursor) + 1
+        line = code[line_start:].partition("\n")[0]
+        in_head = read_head(code[: line_start + len(line)]).holds_cursor
+        command = command_offset(line) if in_head else None
+        if in_head and (command is None or cursor - line_start < command):
+            return inspect_magic(line, cursor - line_start, self._manager)
+        head = read_head(code)
+        start = head.end if command is None else line_start + command
+        if not is_for_bash(head, code[start:]):
+            return None
+        word = word_at(code[start:], cursor - start)
+        if word is None:
+            return None
+        cwd = (await self._sides.state()).cwd
+        return await self._inspector.inspect(word, directory=cwd, detailed=detailed)
 
     async def _part(self, script: str, cursor: int, following: str, *, command: str = "") -> Completion:
         """Complete the end of a script that ends at the cursor; a command may have to be thought before it."""

@@ -59,6 +59,15 @@ class MagicParser(argparse.ArgumentParser):
                 return tuple(str(choice) for choice in action.choices)
         return ()
 
+    def option_help(self, option: str) -> str:
+        """How one option is written and what it does; empty if there is no such option."""
+        for action in self._actions:
+            if option in action.option_strings:
+                formatter = self._get_formatter()
+                formatter.add_argument(action)
+                return formatter.format_help().strip("\n")
+        return ""
+
     def wants_value(self, option: str) -> bool | None:
         """Whether an option is followed by a value; None if there is no such option."""
         for action in self._actions:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MAX_REQUEST_BYTES = 1 << 15
 """A FIFO holds twice as much, so that a request never waits to be read."""
 MAX_ANSWER_BYTES = 4 << 20
-_TEXTS = ("side.sh", "help.sh", "completion.sh")
+_TEXTS = ("side.sh", "help.sh", "completion.sh", "inspection.sh")
 _READ_BYTES = 1 << 16
 
 PACKAGE_FILES = (

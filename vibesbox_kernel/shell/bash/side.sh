@@ -3,7 +3,7 @@
 #   requests, answers       two fifos
 # The files are where the package bash-completion may be.
 #
-# A request is a number and so many fields, each ended by NUL: a function of help.sh or completion.sh and its arguments,
+# A request is a number and so many fields, each ended by NUL: a function of one of the texts and its arguments,
 # or `take-on FILE`. What is said to it are lists of the same form; one without fields is the last. It has no terminal,
 # and end of file means that it is not wanted any more.
 #
@@ -15,6 +15,7 @@
     __vb_package_files=("$@")
     builtin . ./help.sh
     builtin . ./completion.sh
+    builtin . ./inspection.sh
     builtin . ./restore.sh
     builtin unset -v HISTFILE COLUMNS LINES
     builtin shopt -q extglob && __vb_extglob_off='' || __vb_extglob_off=yes
