@@ -10,7 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 from vibesbox_kernel.errors import SessionEndedError, SessionNotFoundError, SessionOwnedError, SessionTimeoutError
-from vibesbox_kernel.models import EndReason, OutputChunk, SessionInfo, SessionStatus
+from vibesbox_kernel.models import EndReason, OutputChunk, ProcessInfo, SessionInfo, SessionStatus
 
 BEGIN = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
@@ -74,6 +74,7 @@ class FakeManager:
         self.elsewhere: dict[str, FakeSession] = {}
         self.attached: set[str] = set()
         self.limits: dict[str | None, int] = {}
+        self.processes_of: dict[str, tuple[ProcessInfo, ...]] = {}
         self.bytes_read = 0
         self.calls: list[tuple[str, str, Any]] = []
         self.on_terminate: Callable[[FakeSession], None] = self._kill
@@ -159,6 +160,9 @@ class FakeManager:
 
     async def refresh_usage(self) -> None:
         pass
+
+    async def processes(self, ref: int | str, *, awaited: bool = False) -> tuple[ProcessInfo, ...]:
+        return self.processes_of.get(self._find(ref).info.session_id, ())
 
     async def read(self, ref: int | str, cursor: int, *, max_bytes: int = 65536, wait: float | None = 0) -> OutputChunk:
         session = self._find(ref)

@@ -234,7 +234,8 @@ class Operations:
         self._supervisor.interrupt(self._running(client, request), done)
 
     def _processes(self, client: Client, request: Message) -> Result:
-        pids = self._supervisor.processes(self._session(request))
+        awaited = request.get("awaited", False) is True
+        pids = self._supervisor.processes(self._session(request), awaited=awaited)
         return {"processes": described(pids, MAX_DESCRIBED), "count": len(pids)}
 
     def _resize(self, client: Client, request: Message) -> Result:

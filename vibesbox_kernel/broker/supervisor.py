@@ -15,6 +15,7 @@ from vibesbox_kernel.broker.announcements import Announcements
 from vibesbox_kernel.broker.budget import Budget
 from vibesbox_kernel.broker.cgroup import Cgroups
 from vibesbox_kernel.broker.ending import Endings, OnDone
+from vibesbox_kernel.broker.foreground import foreground
 from vibesbox_kernel.broker.history import History
 from vibesbox_kernel.broker.interrupting import Interrupting
 from vibesbox_kernel.broker.interrupting import OnDone as OnInterrupted
@@ -252,8 +253,10 @@ class Supervisor:
         else:
             self._interrupting.begin_with_all(session, self.others(session), on_done)
 
-    def processes(self, session: Session) -> list[int]:
-        """The live processes of a session, its leader first."""
+    def processes(self, session: Session, *, awaited: bool) -> list[int]:
+        """The live processes of a session, its leader first; or only those that its leader waits for, with itself."""
+        if awaited and session.leader_alive and not session.settled:
+            return foreground(session.pid).members
         self._trees.adopt()
         return self._trees.members(session)
 

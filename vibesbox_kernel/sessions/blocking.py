@@ -127,9 +127,9 @@ class BlockingSessionManager:
         """What Ctrl-C is meant to do."""
         return self._manager.engine.call(self._manager.interrupt(ref))
 
-    def processes(self, ref: Ref) -> tuple[ProcessInfo, ...]:
-        """The live processes of a session."""
-        return self._manager.engine.call(self._manager.processes(ref))
+    def processes(self, ref: Ref, *, awaited: bool = False) -> tuple[ProcessInfo, ...]:
+        """The live processes of a session; or only the leader and what it waits for."""
+        return self._manager.engine.call(self._manager.processes(ref, awaited=awaited))
 
     def resize(self, ref: Ref, rows: int, columns: int) -> None:
         """Set the size of a session's terminal."""

@@ -197,9 +197,13 @@ class SessionManager(StartingSessions, ReadingSessions, FeedingSessions, Sharing
         )
 
     @on_engine
-    async def processes(self, ref: Ref) -> tuple[ProcessInfo, ...]:
-        """The live processes of a session, the leader first; not all if they are very many."""
-        return processes_of((await self._ask(self._find(ref), "processes"))["processes"])
+    async def processes(self, ref: Ref, *, awaited: bool = False) -> tuple[ProcessInfo, ...]:
+        """The live processes of a session, the leader first; not all if they are very many.
+
+        Args:
+            awaited: Only the leader and what it waits for, parents before children: no jobs in the background.
+        """
+        return processes_of((await self._ask(self._find(ref), "processes", awaited=awaited))["processes"])
 
     @on_engine
     async def resize(self, ref: Ref, rows: int, columns: int) -> None:

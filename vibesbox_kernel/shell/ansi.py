@@ -6,6 +6,7 @@ import codecs
 import re
 
 from vibesbox_kernel.shell.line_model import LineModel
+from vibesbox_kernel.shell.screens import Screens
 
 _SPECIAL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _TOKEN = re.compile(
@@ -46,8 +47,11 @@ class OutputFilter:
     line" (CSI K) becomes blanks, and a coloured line is blanked before it is overwritten, since half an escape
     sequence would show.
 
+    What a program draws on the whole screen is left out (see ``screens``).
+
     Attributes:
         line: What a front-end keeps of the text so far.
+        screens: Whether a program draws on the whole screen.
     """
 
     def __init__(self, *, terminal: bool = False) -> None:
@@ -57,6 +61,7 @@ class OutputFilter:
             terminal: The text goes to a real terminal, which erases by itself: CSI K is kept, nothing is translated.
         """
         self.line = LineModel()
+        self.screens = Screens()
         self._terminal = terminal
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._held = ""
@@ -74,7 +79,7 @@ class OutputFilter:
         """
         text = self._held + self._decoder.decode(data, final)
         self._held = ""
-        if not self._in_string and not self._returned and not _SPECIAL.search(text):
+        if not (self._in_string or self._returned or self.screens.active or _SPECIAL.search(text)):
             self.line.add(text)
             self._styles = "" if text else self._styles
             return text
@@ -82,11 +87,21 @@ class OutputFilter:
         self._scan(text, out)
         if final:
             self._held, self._in_string, self._returned, self._waiting_styles = "", False, False, ""
+            self.screens.leave()
         return "".join(out)
+
+    def leave_screen(self) -> None:
+        """The program that has drawn on the whole screen is gone, and has not tidied up."""
+        if self.screens.active:
+            self.screens.leave()
+            self._held = ""
 
     def _scan(self, text: str, out: list[str]) -> None:
         at = 0
         while at < len(text):
+            if self.screens.active:
+                at, self._held = self.screens.skip(text, at)
+                continue
             if self._in_string:
                 at = self._skip_string(text, at)
                 continue
@@ -156,6 +171,8 @@ class OutputFilter:
             self._take_style(f"\x1b[{parameters}m", out)
         elif final == "K" and parameters in ("", "0", "1", "2"):
             self._erase(parameters, out)
+        else:
+            self.screens.see(parameters, final)
 
     def _take_style(self, style: str, out: list[str]) -> None:
         if self._returned and not self._terminal:

@@ -88,7 +88,8 @@ class Conversation:
         if not self._respondent.can_answer:
             await self._end_input(kind)
         elif kind is InputKind.KEYS:
-            self._say_once(self._keys_wanted())
+            if not self._pump.on_screen:  # which has been said already, and what to do
+                self._say_once(self._keys_wanted())
             await self._manager.wait_input_not_wanted(self._session_id, kind)
         else:
             await self._ask(kind)

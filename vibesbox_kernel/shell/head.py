@@ -44,6 +44,21 @@ class Head:
         """Whether less than half of its room is left."""
         return 2 * self.lines > self._max_lines or 2 * self.kept_bytes > self._max_bytes
 
+    @property
+    def screens(self) -> int:
+        """How often a program has begun to draw on the whole screen."""
+        return sum(one.screens.entered for one in self._filters.values())
+
+    @property
+    def on_screen(self) -> bool:
+        """Whether one does now, so that nothing is shown."""
+        return any(one.screens.active for one in self._filters.values())
+
+    def leave_screen(self) -> None:
+        """The program is gone that has drawn, and has not tidied up."""
+        for one in self._filters.values():
+            one.leave_screen()
+
     def take(self, data: bytes, stream: StreamName = StreamName.STDOUT) -> str:
         """Take what there is room for and return its text; the cursor moves behind what was taken."""
         texts: list[str] = []

@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from vibesbox_kernel.models import OutputChunk, StreamName
 from vibesbox_kernel.sessions.displays import Display
 from vibesbox_kernel.sessions.text_output import dropped_line
+from vibesbox_kernel.shell.full_screen import FullScreen
 from vibesbox_kernel.shell.gallery import Gallery
 from vibesbox_kernel.shell.head import Head
 from vibesbox_kernel.shell.human import format_bytes
+from vibesbox_kernel.shell.notes import say
 from vibesbox_kernel.shell.outgoing import Outgoing
 from vibesbox_kernel.shell.pacing import MAX_MESSAGE_BYTES, Clock, LoopClock, Pacer
 from vibesbox_kernel.shell.tail_view import TailView, read_tail
@@ -93,6 +95,8 @@ class OutputPump:
             self._clock, bytes_per_second=DISPLAY_BYTES_PER_SECOND, burst_bytes=DISPLAY_BURST_BYTES
         )
         self._display_turn = asyncio.Lock()
+        self._full_screen = FullScreen(manager, session_id, self._clock)
+        self._screens = 0
         self._head = Head(start)
         self._pending = Outgoing()
         self._pending_bytes = 0
@@ -122,6 +126,11 @@ class OutputPump:
                 await self._show_tail(max(cursor, self._shown_to()), last=True)
         self._hurry.set()
 
+    @property
+    def on_screen(self) -> bool:
+        """Whether a program draws on the whole screen, so that nothing is shown; that was said."""
+        return self._head.on_screen
+
     async def show(self, display: Display, cursor: int) -> None:
         """Show a display behind the output before a cursor; returns when that is done, at a pace that a page bears.
 
@@ -141,14 +150,14 @@ class OutputPump:
     async def _run_head(self) -> None:
         chunk = await self._read(MAX_MESSAGE_BYTES, wait=None)
         async with self._lock:
-            self._take(chunk)
+            await self._take_seeing_screens(chunk)
         if not self._eof:
             reserve = 3 if self._head.half_full else 1  # for the messages of an end that may come any moment
             await self._nap(max(COALESCE_SECONDS, self._pacer.delay(reserve=reserve)))
         async with self._lock:
             while self._wants_more() and self._pending_bytes < MAX_MESSAGE_BYTES:
                 chunk = await self._read(MAX_MESSAGE_BYTES - self._pending_bytes, wait=0)
-                self._take(chunk)
+                await self._take_seeing_screens(chunk)
                 if not chunk.data:
                     break
             self._send()
@@ -177,7 +186,7 @@ class OutputPump:
     async def _read_to(self, cursor: int) -> None:
         while self._wants_more() and self._head.cursor < cursor:
             chunk = await self._read(MAX_MESSAGE_BYTES, wait=FLUSH_SECONDS)
-            self._take(chunk)
+            await self._take_seeing_screens(chunk, last=True)
             self._head.give_up_if_behind(cursor)
             if not chunk.data and not chunk.eof:
                 logger.warning("session=%s no output at %d though %d is said to be stored", *self._where(cursor))
@@ -191,6 +200,19 @@ class OutputPump:
 
     async def _read(self, max_bytes: int, *, wait: float | None) -> OutputChunk:
         return await self._manager.read(self._session_id, self._head.cursor, max_bytes=max_bytes, wait=wait)
+
+    async def _take_seeing_screens(self, chunk: OutputChunk, *, last: bool = False) -> None:
+        """Take in a chunk; say it, once for each, when a program begins to draw on the whole screen."""
+        if self._head.on_screen and await self._full_screen.is_over(now=last):
+            self._head.leave_screen()
+        self._take(chunk)
+        if self._head.screens > self._screens:
+            self._screens = self._head.screens
+            if self._head.on_screen:
+                notice = await self._full_screen.began()
+                self._send()
+                say(self._sink, notice)
+                self._spend(notice)
 
     def _take(self, chunk: OutputChunk) -> None:
         if chunk.cursor != self._head.cursor or not self._wants_more():
