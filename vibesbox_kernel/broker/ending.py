@@ -90,7 +90,7 @@ class Endings:
         members = self._trees.members(session)
         # Looked up first: a shell that stops itself because of the hint does so to hand over.
         stopped = [pid for pid in members if system.is_stopped(pid)]
-        self._trees.interrupt(session, members)
+        self._trees.signal_with_group(session, signal.SIGINT, members)
         if not session.settled:
             self._trees.signal(session, signal.SIGCONT, stopped)
 

@@ -236,7 +236,7 @@ class Supervisor:
         """Send a signal to the leader's group, to what the leader left behind, or to every process of a session."""
         if whole_tree:
             self._trees.adopt()
-            self._trees.signal(session, number, self._trees.members(session))
+            self._trees.signal_with_group(session, number, self._trees.members(session))
         elif session.leader_alive and not session.keeper:
             self._trees.signal_group(session, number)
         else:

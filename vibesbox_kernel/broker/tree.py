@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 from collections.abc import Callable, Iterable
 
 from vibesbox_kernel.broker import system
@@ -106,12 +105,12 @@ class Trees:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(session.pid, number)
 
-    def interrupt(self, session: Session, pids: Iterable[int]) -> None:
-        """SIGINT to processes of a session: at once to those of its leader's group, else one by one."""
+    def signal_with_group(self, session: Session, number: int, pids: Iterable[int]) -> None:
+        """Signal processes of a session: at once those of its leader's group, the others one by one."""
         group = session.pid if session.leader_alive else None
-        self.signal_group(session, signal.SIGINT)
+        self.signal_group(session, number)
         outside = [pid for pid in pids if group is None or system.process_group(pid) != group]
-        self.signal(session, signal.SIGINT, outside)
+        self.signal(session, number, outside)
 
     def _whose(self, pid: int) -> Session | None:
         tag = system.tag_of(pid)
