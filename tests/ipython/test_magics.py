@@ -301,7 +301,9 @@ def test_an_interrupt_ends_the_session_and_keeps_the_state(shell, blocking_lifel
     error = shell.fails(f"%%session\nn=7\n({program})")
     thread.join()
     assert isinstance(error, KeyboardInterrupt)
-    assert "interrupted" in _one_line(shell.out)
+    said, ended = shell.out.splitlines()
+    assert "SIGINT to the shell (pid " in said
+    assert "interrupted" in ended
     assert shell.ok("%session echo $n") == "7\n"
 
 
@@ -355,7 +357,8 @@ def test_unloading_ends_the_sessions_and_takes_the_magics(shell):
     wait_gone(pid)
     assert shell.ip.ast_transformers == []
     for name in MAGICS:
-        assert shell.ip.find_line_magic(name) is None
+        magic = shell.ip.find_line_magic(name)
+        assert magic is None or magic.__module__.startswith("IPython."), name
     assert shell.ip.find_cell_magic("session") is None
 
 
@@ -379,3 +382,40 @@ def test_a_magic_that_had_a_name_before_has_it_back_after(bare_shell):
     assert "no sessions" in bare_shell.ok("%ps")
     bare_shell.ok("%unload_ext vibesbox")
     assert bare_shell.ip.find_line_magic("ps") is mine
+
+
+def test_a_session_is_followed_in_the_foreground(shell):
+    """Ours: as if it had been started there; its failure raises."""
+    shell.ok("%session --bg --name worker echo working; read line; echo got $line; exit 4")
+    shell.ok("%send worker it")
+    shell.fails("%fg worker")
+    assert "working" in shell.out
+    assert "got it" in shell.out
+    assert "exit status 4" in shell.out
+
+
+def test_a_running_session_is_sent_to_the_background_from_another_thread(shell, tmp_path):
+    """Ours: a subshell of ipykernel is such a thread."""
+    fifo = BlockingLifeline(tmp_path / "fifo")
+
+    def send_away() -> None:
+        fifo.held()
+        shell.ip.run_line_magic("bg", "")
+
+    thread = threading.Thread(target=send_away)
+    thread.start()
+    out = shell.ok(f"%session --name long exec 9>{fifo.path}; echo up >&9; sleep 600")
+    thread.join()
+    assert "long (pid " in out
+    assert "goes on in the background" in out
+    assert "running" in shell.ok("%ps")
+    shell.ok("%kill long")
+    fifo.released()
+    fifo.close()
+
+
+def test_a_command_is_run_again_and_ipythons_own_magic_of_that_name_still_works(shell):
+    """IPython: %rerun repeats input; ours is meant where a session is named."""
+    shell.ok("%session --name job echo job")
+    assert shell.ok("%rerun job").endswith("job\n")
+    assert "No lines in history" in shell.ok("%rerun -l 1")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty
 from typing import Any
+from uuid import uuid4
 
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.kernelspec import KernelSpecManager
@@ -64,6 +65,7 @@ class Driver:
         self.manager = manager
         self.client = client
         self._iopub: list[Message] = []
+        self._replies: dict[str, Message] = {}
 
     @property
     def pid(self) -> int:
@@ -82,17 +84,17 @@ class Driver:
     def finish(self, request: str, *, timeout: float = SECONDS) -> Result:
         """Wait until a request is answered and idle."""
         result = Result(reply=self.reply(request, timeout=timeout))
-        self.wait_iopub(request, lambda seen: _is_idle(seen[-1]), timeout=timeout)
+        self.wait_iopub(request, lambda seen: any(map(_is_idle, seen)), timeout=timeout)
         result.messages = self.seen(request)
         return result
 
     def reply(self, request: str, *, timeout: float = SECONDS) -> Message:
         """The answer to a request on the shell channel."""
         deadline = time.monotonic() + timeout
-        while True:
+        while request not in self._replies:
             message: Message = self.client.get_shell_msg(timeout=max(0.0, deadline - time.monotonic()))
-            if message["parent_header"].get("msg_id") == request:
-                return message
+            self._replies[message["parent_header"].get("msg_id")] = message
+        return self._replies.pop(request)
 
     def ask(self, request: str, *, timeout: float = SECONDS) -> dict[str, Any]:
         """The content of the answer to a request that is already sent."""
@@ -130,6 +132,29 @@ class Driver:
         message = self.client.session.msg(kind, content, metadata=metadata)
         self.client.shell_channel.send(message)
         return str(message["header"]["msg_id"])
+
+    def new_subshell(self) -> str:
+        """What JupyterLab's "New Subshell Console for Notebook" opens; returns its id."""
+        request = self.client.session.msg("create_subshell_request", {})
+        self.client.control_channel.send(request)
+        while True:
+            message = self.client.get_control_msg(timeout=SECONDS)
+            if message["parent_header"].get("msg_id") == request["header"]["msg_id"]:
+                return str(message["content"]["subshell_id"])
+
+    def start_in(self, subshell: str, code: str) -> str:
+        """Execute a cell in a subshell, without waiting for it; returns the request's id."""
+        content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False}
+        message = self.client.session.msg("execute_request", content)
+        message["header"]["subshell_id"] = subshell
+        self.client.shell_channel.send(message)
+        return str(message["header"]["msg_id"])
+
+    def open_comm(self, target: str) -> str:
+        """Open a comm, as a front-end does; returns its id."""
+        comm_id = uuid4().hex
+        self.send("comm_open", {"comm_id": comm_id, "target_name": target, "data": {}})
+        return comm_id
 
     def send_comm(self, comm_id: str, content: dict[str, Any]) -> str:
         """What a widget's ``model.send`` sends."""

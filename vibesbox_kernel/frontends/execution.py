@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from vibesbox_kernel.errors import VibesboxError
 from vibesbox_kernel.frontends.replies import Failure, facts_of, failure_of_error, failure_of_outcome
 from vibesbox_kernel.shell.cell import Cell, parse_cell
-from vibesbox_kernel.shell.magic_args import CellOptions
+from vibesbox_kernel.shell.magic_args import BgArgs, CellOptions, FgArgs, RerunArgs
+from vibesbox_kernel.shell.references import label as name_of
+from vibesbox_kernel.shell.rerunning import cell_again
+from vibesbox_kernel.shell.table_text import command_line
 
 if TYPE_CHECKING:
     from vibesbox_kernel.frontends.cell_output import CellOutput
     from vibesbox_kernel.frontends.magic_output import MagicDoor
     from vibesbox_kernel.sessions import SessionManager
     from vibesbox_kernel.shell.magics import MagicCall
+    from vibesbox_kernel.shell.outcome import CellOutcome
     from vibesbox_kernel.shell.runner import CellRunner
 
 logger = logging.getLogger(__name__)
@@ -118,18 +122,38 @@ class CellExecutor:
         return await self._run(cell, label, output) if cell.has_script else report
 
     async def _perform(self, call: MagicCall, label: str, output: CellOutput) -> Report:
-        if isinstance(call.args, CellOptions) and call.args.command:
-            return await self._run(Cell(options=call.args, script=call.args.command), label, output)
+        match call.args:
+            case CellOptions(command=str() as command) as options if command:
+                return await self._run(Cell(options=options, script=command), label, output)
+            case RerunArgs() as args:
+                return await self._run_again(args, label, output)
+            case FgArgs() as args:
+                follow = self._runner.follow(args.ref, sink=output, respondent=output.respondent, lines=args.lines)
+                return await self._attend(follow, output)
+            case BgArgs() as args:
+                info = await self._runner.move_to_background(args.ref)
+                output.text(f"{name_of(info)} goes on in the background\n")
+                return Report()
         return Report(await self._magics.perform(call, output))
 
     async def _run(self, cell: Cell, label: str, output: CellOutput) -> Report:
         await self._runner.start()  # here, where an interrupt ends the wait
+        run = self._runner.run(cell, label=label, sink=output, respondent=output.respondent)
+        return await self._attend(run, output)
+
+    async def _run_again(self, args: RerunArgs, label: str, output: CellOutput) -> Report:
+        cell = await cell_again(self._manager, args)
+        output.line(f"[vibesbox: runs again: {command_line(cell.script)}]")
+        return await self._run(cell, label, output)
+
+    async def _attend(self, work: Coroutine[Any, Any, CellOutcome], output: CellOutput) -> Report:
+        """Wait for a session. From here on an interrupt is for the session, and not for the wait."""
         task = asyncio.current_task()
         assert task is not None
-        self._cancellable.discard(task)  # from here on an interrupt is the session's
+        self._cancellable.discard(task)
         self._scripts += 1
         try:
-            outcome = await self._runner.run(cell, label=label, sink=output, respondent=output.respondent)
+            outcome = await work
         finally:
             self._scripts -= 1
             self._cancellable.add(task)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vibesbox_kernel.errors import VibesboxError
+from vibesbox_kernel.frontends.control_comm import ControlComms
 from vibesbox_kernel.frontends.ipython_magics import Magics
 from vibesbox_kernel.frontends.ipython_output import kernel_of
 from vibesbox_kernel.sessions import SessionManager
@@ -60,6 +61,9 @@ class Extension:
         self._runner = CellRunner(self.manager)
         self._magics = Magics(shell, self.manager, self._runner)
         self._magics.register()
+        self._control = None if kernel is None else ControlComms(self.manager, self._runner)
+        if self._control is not None:
+            self._control.register()
         engine = self.manager.engine
         engine.post(lambda: engine.start(self._warm_up(), name="vibesbox-warm-up"))
         # After the engine's own, so that it is called before: it needs the engine.
@@ -73,6 +77,8 @@ class Extension:
         """
         atexit.unregister(self._at_exit)
         self._magics.remove()
+        if self._control is not None:
+            self._control.unregister()
         engine = self.manager.engine
         try:
             engine.call(asyncio.wait_for(self._end_sessions(), at_most))

@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from vibesbox_kernel.errors import SessionFailedError, VibesboxError
@@ -68,22 +68,48 @@ class Foreground:
             VibesboxError: It could not be started.
         """
         self._manager.engine.call(self._runner.start())  # an interrupt here ends the wait: nothing has begun yet
+        outcome, session = self._attend(lambda relay, keyboard: self._run(cell, title, relay, keyboard))
+        if announce and cell.options.background:
+            write(_announcement(session, queued=outcome.queued))
+        return session
+
+    def follow(self, ref: str, *, lines: int) -> Session:
+        """Wait for a session that runs already: its output is shown, input and interrupts are for it.
+
+        Args:
+            ref: The session.
+            lines: How many of its last lines to begin with.
+
+        Raises:
+            SessionNotFoundError: There is no such session.
+            SessionFailedError: It ended with something else than exit status 0.
+            KeyboardInterrupt: The user has interrupted it.
+        """
+        return self._attend(
+            lambda relay, keyboard: self._runner.follow(ref, sink=relay, respondent=keyboard, lines=lines)
+        )[1]
+
+    def let_go(self, ref: str | None) -> None:
+        """Have nobody wait for a session any more; this call comes from another thread than the one that waits."""
+        info = self._manager.engine.call(self._runner.move_to_background(ref))
+        write(f"{label(info)} goes on in the background\n")
+
+    def _attend(
+        self, attend: Callable[[Relay, Keyboard], Coroutine[Any, Any, CellOutcome]]
+    ) -> tuple[CellOutcome, Session]:
+        """Show what a session puts out until its outcome is there, and say what that was."""
         relay, screen = Relay(), self._display.new_screen()
         self._relays.add(relay)
-        engine = self._manager.engine
         try:
             keyboard = Keyboard(relay, allowed=self._display.takes_input)
             with self._interrupts_are_the_sessions(relay, keyboard):
-                work = asyncio.run_coroutine_threadsafe(self._run(cell, title, relay, keyboard), engine.loop)
+                work = asyncio.run_coroutine_threadsafe(attend(relay, keyboard), self._manager.engine.loop)
                 relay.show_until_done(work, screen)
             screen.close()
-            session = self._report(work.result(), screen)
-            if announce and cell.options.background:
-                write(_announcement(session, queued=work.result().queued))
+            return work.result(), self._report(work.result(), screen)
         finally:
             screen.close()
             relay.detach(self._display.cell_output())
-        return session
 
     async def _run(self, cell: Cell, title: str, relay: Relay, keyboard: Keyboard) -> CellOutcome:
         outcome = await self._runner.run(cell, label=title, sink=relay, respondent=keyboard)
@@ -100,7 +126,7 @@ class Foreground:
 
     def _report(self, outcome: CellOutcome, screen: Screen) -> Session:
         for notice in outcome.notices:
-            screen.line(notice)
+            screen.line(notice, error=True)
         session = Session(self._manager, outcome.session_id)
         failure = failure_of_outcome(outcome)
         if failure is None:
@@ -117,7 +143,7 @@ class Foreground:
         if hint:
             await asyncio.sleep(HINT_SECONDS)
             if relay.is_attached:
-                relay.text("[vibesbox: interrupted, and it still runs; interrupt again to end it by force]\n")
+                relay.line("[vibesbox: it still runs; interrupt again to end it by force]")
 
     @contextmanager
     def _interrupts_are_the_sessions(self, relay: Relay, keyboard: Keyboard) -> Iterator[None]:

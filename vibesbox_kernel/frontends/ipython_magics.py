@@ -23,18 +23,23 @@ from vibesbox_kernel.shell import verbs
 from vibesbox_kernel.shell.cell import Cell
 from vibesbox_kernel.shell.magic_args import (
     AdoptArgs,
+    BgArgs,
     CellOptions,
     DurableArgs,
+    FgArgs,
     InfoArgs,
     PsArgs,
     RenameArgs,
+    RerunArgs,
     TailArgs,
     WaitArgs,
 )
 from vibesbox_kernel.shell.magic_completion import complete_magic, known_refs
+from vibesbox_kernel.shell.magic_parser import HELP_OPTIONS
 from vibesbox_kernel.shell.magics import MAGICS, MagicCall, help_text, parse_call
 from vibesbox_kernel.shell.output_verbs import follow_output, tail_start
 from vibesbox_kernel.shell.references import find
+from vibesbox_kernel.shell.rerunning import cell_again
 from vibesbox_kernel.shell.stream import OutputPump
 from vibesbox_kernel.shell.table_text import html_table, session_row, text_table
 
@@ -76,7 +81,7 @@ class Magics:
     def register(self) -> None:
         """Add the magics to the shell."""
         for name, magic in MAGICS.items():
-            self._add("line", name, self._line_magic(name))
+            self._add("line", name, self._ours_or_theirs(name, self._line_magic(name)))
             if magic.cell:
                 self._add("cell", name, self._cell_magic(name))
             for shown in (f"%{name}", f"%%{name}")[: 1 + magic.cell]:
@@ -120,6 +125,20 @@ class Magics:
 
         return line_magic
 
+    def _ours_or_theirs(self, name: str, ours: Callable[..., object]) -> Callable[..., object]:
+        """Where IPython has a magic of this name (``%rerun``): ours if a session is named, else theirs."""
+        theirs = self._shell.find_line_magic(name)  # type: ignore[no-untyped-call]
+        if theirs is None or not str(theirs.__module__).startswith("IPython."):
+            return ours
+
+        @no_var_expand
+        def line_magic(line: str, **options: str) -> object:
+            words = set(line.split())
+            is_ours = words & {*HELP_OPTIONS, "?"} or not words.isdisjoint(known_refs(self._manager))
+            return ours(line, **options) if is_ours else theirs(line)
+
+        return line_magic
+
     def _cell_magic(self, name: str) -> Callable[..., object]:
         @no_var_expand
         def cell_magic(line: str, cell: str) -> None:
@@ -146,6 +165,14 @@ class Magics:
             case TailArgs(follow=True) as args:
                 self._follow(args)
                 return None
+            case FgArgs() as args:
+                session = self._foreground.follow(args.ref, lines=args.lines)
+                return session if use.gives else None
+            case BgArgs() as args:
+                self._foreground.let_go(args.ref)
+                return None
+            case RerunArgs() as args:
+                return self._run(self._call(cell_again(self._manager, args)), use)
         result = self._call(verbs.carry_out(self._manager, call, width=self._display.width, runner=self._runner))
         value = self._value(call, result)
         if use.shows or value is None:

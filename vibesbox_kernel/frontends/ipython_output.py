@@ -44,7 +44,7 @@ def kernel_of(shell: InteractiveShell) -> Any:
 class Screen(OutputSink, Protocol):
     """Shows output on the thread that runs the magic."""
 
-    def line(self, text: str) -> None:
+    def line(self, text: str, *, error: bool = False) -> None:
         """Show a line of our own, beginning at a line's start."""
 
     def close(self) -> None:
@@ -179,10 +179,11 @@ class NotebookScreen:
         self._at_line_start = True
         publish(data, transient={} if display_id is None else {"display_id": display_id}, update=update)
 
-    def line(self, text: str) -> None:
+    def line(self, text: str, *, error: bool = False) -> None:
         """Show a line of our own."""
         write("" if self._at_line_start else "\n")
-        write(f"{text.rstrip()}\n", error=True)
+        self._at_line_start = True
+        write(f"{text.rstrip()}\n", error=error)
 
     def close(self) -> None:
         """Everything is shown already."""
@@ -213,7 +214,7 @@ class TerminalScreen:
     def omitted(self, notice: str) -> None:
         """Show what is left out, the first time: what was written stays."""
         if not self._tail:
-            self.line(notice)
+            self.line(notice, error=True)
 
     def tail(self, text: str) -> None:
         """Keep the last lines for the end, and show the very last one as it changes."""
@@ -232,12 +233,12 @@ class TerminalScreen:
             write("" if self._at_line_start else "\n")
             self.text(plain if plain.endswith("\n") else f"{plain}\n")
 
-    def line(self, text: str) -> None:
+    def line(self, text: str, *, error: bool = False) -> None:
         """Show a line of our own."""
         self._clear_line()
         write("" if self._at_line_start else "\n")
         self._at_line_start = True
-        write(f"{text.rstrip()}\n", error=True)
+        write(f"{text.rstrip()}\n", error=error)
 
     def close(self) -> None:
         """Write the last lines."""

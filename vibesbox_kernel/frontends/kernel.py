@@ -20,6 +20,7 @@ from vibesbox_kernel.errors import ShellStateError, VibesboxError
 from vibesbox_kernel.frontends.asking import StdinChannel
 from vibesbox_kernel.frontends.cell_output import CellOutput
 from vibesbox_kernel.frontends.comms import QuickAnswers
+from vibesbox_kernel.frontends.control_comm import ControlComms
 from vibesbox_kernel.frontends.execution import CellExecutor, Report
 from vibesbox_kernel.frontends.help_replies import complete_reply, inspect_reply, is_complete_reply
 from vibesbox_kernel.frontends.history import History, Request, history_file
@@ -68,6 +69,7 @@ class VibesboxKernel(QuickAnswers):
         self._runner = CellRunner(self.sessions, interrupt_grace=self.interrupt_grace)
         magics = MagicDoor(self.sessions, self._runner, self._directory)
         self._cells = CellExecutor(self.sessions, self._runner, magics)
+        ControlComms(self.sessions, self._runner).register()
         self._help = CodeHelp(self.sessions, self._runner)
         self._history = History(history_file())
         self._stdin = StdinChannel(self)
@@ -153,7 +155,7 @@ class VibesboxKernel(QuickAnswers):
             report = Report(failure_of_error(error))
         finally:
             self._help.refresh_soon()
-            if not (silent or store_history):
+            if not (silent or store_history) and self.execution_count == count:  # nobody has counted on elsewhere
                 self.execution_count = count - 1  # the base class counts what is not to be remembered, too
         if report.failure is not None:
             output.error(report.failure)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vibesbox_kernel.errors import NameTakenError, SessionOwnedError, VibesboxError
+from vibesbox_kernel.errors import NameTakenError, NotInForegroundError, SessionOwnedError, VibesboxError
 
 
 def in_words(error: VibesboxError) -> str:
@@ -11,6 +11,8 @@ def in_words(error: VibesboxError) -> str:
         return f"session {error.ref} {not_ours(error)}"
     if isinstance(error, NameTakenError):
         return f"{error}, or %rename the other"
+    if isinstance(error, NotInForegroundError) and error.ref is None and not error.known:
+        return f"{error}; %%session --bg at the head of a cell has it begin in the background"
     return str(error)
 
 

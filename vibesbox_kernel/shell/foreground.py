@@ -72,6 +72,24 @@ class Foreground:
         for awaited in list(self._awaited):
             await _interrupt(awaited)
 
+    async def interrupt_one(self, ref: int | str | None = None) -> SessionInfo:
+        """Interrupt one session, whether somebody waits for it or not.
+
+        Raises:
+            NotInForegroundError: Nothing was named, and it is not plain what is meant.
+            SessionNotFoundError: There is no such session.
+            SessionEndedError: It is over.
+        """
+        try:
+            awaited = self._find(ref)
+        except NotInForegroundError:
+            if ref is None:
+                raise
+            await self._manager.interrupt(ref)
+            return self._manager.info(ref)
+        await _interrupt(awaited)
+        return self._manager.info(awaited.session_id)
+
     def let_go(self, ref: int | str | None = None) -> SessionInfo:
         """Send something to the background: nobody waits for it any more, and it goes on.
 

@@ -66,6 +66,29 @@ class SendArgs:
 
 
 @dataclass(frozen=True)
+class BgArgs:
+    """``%bg``: which session is not to be waited for any more; None for the only one that is."""
+
+    ref: str | None = None
+
+
+@dataclass(frozen=True)
+class FgArgs:
+    """``%fg``: which session to wait for, and how many of its last lines to begin with."""
+
+    ref: str
+    lines: int = 10
+
+
+@dataclass(frozen=True)
+class RerunArgs:
+    """``%rerun``: what to run once more, and whether to wait for it."""
+
+    ref: str
+    background: bool = False
+
+
+@dataclass(frozen=True)
 class InfoArgs:
     """``%info``: about whom."""
 
@@ -172,6 +195,9 @@ MagicArgs = (
     | TailArgs
     | WaitArgs
     | SendArgs
+    | BgArgs
+    | FgArgs
+    | RerunArgs
     | InfoArgs
     | DurableArgs
     | RenameArgs

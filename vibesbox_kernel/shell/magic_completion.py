@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from vibesbox_kernel.sessions import SessionManager
 
 _MAGIC_WORD = re.compile(r"\s*(%%?)(\S*)")
-_TAKE_REFS = frozenset({"kill", "tail", "wait", "send", "info", "durable", "rename", "adopt"})
+_TAKE_REFS = frozenset({"kill", "tail", "wait", "send", "fg", "bg", "rerun", "info", "durable", "rename", "adopt"})
 _REF_OPTIONS = frozenset({"--after"})
 _FILE_OPTIONS = frozenset({"--cwd", "--save", "--shell"})
 

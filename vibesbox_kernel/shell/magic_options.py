@@ -100,6 +100,31 @@ def build_send(values: Mapping[str, Any]) -> SendArgs:
     return SendArgs(ref=values["ref"], text=text, eof=values["eof"])
 
 
+def add_bg(parser: MagicParser) -> None:
+    """``%bg``."""
+    parser.add_argument(
+        "ref",
+        nargs="?",
+        metavar="REF",
+        help=f"{_REF_HELP} that a cell waits for; not needed if there is only one. While a cell runs, this magic has to"
+        " come from elsewhere: from a subshell (in JupyterLab: New Subshell Console for Notebook)",
+    )
+
+
+def add_fg(parser: MagicParser) -> None:
+    """``%fg``."""
+    parser.add_argument("ref", metavar="REF", help=_REF_HELP)
+    parser.add_argument(
+        "-n", "--lines", type=line_count, default=10, metavar="N", help="how many of its last lines to begin with (10)"
+    )
+
+
+def add_rerun(parser: MagicParser) -> None:
+    """``%rerun``."""
+    parser.add_argument("ref", metavar="REF", help=_REF_HELP)
+    parser.add_argument("--bg", action="store_true", dest="background", help="do not wait for it")
+
+
 def add_info(parser: MagicParser) -> None:
     """``%info``."""
     parser.add_argument("ref", metavar="REF", help=_REF_HELP)

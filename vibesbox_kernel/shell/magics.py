@@ -15,7 +15,7 @@ from typing import Any
 from vibesbox_kernel.errors import MagicError
 from vibesbox_kernel.shell import magic_options as options
 from vibesbox_kernel.shell import session_options, vibesbox_options
-from vibesbox_kernel.shell.magic_args import InfoArgs, MagicArgs, PsArgs, RenameArgs
+from vibesbox_kernel.shell.magic_args import BgArgs, FgArgs, InfoArgs, MagicArgs, PsArgs, RenameArgs, RerunArgs
 from vibesbox_kernel.shell.magic_parser import HELP_OPTIONS, MagicParser, nearest
 from vibesbox_kernel.shell.words import iterate_words
 
@@ -192,6 +192,14 @@ _TABLE = (
     Magic("tail", "the last lines of a session's output", options.add_tail, options.build_tail),
     Magic("wait", "until sessions are over", options.add_wait, options.build_wait),
     Magic("send", "type into a session", options.add_send, options.build_send),
+    Magic(
+        "fg",
+        "wait for a session as for a cell: output, input, interrupts",
+        options.add_fg,
+        lambda values: FgArgs(**values),
+    ),
+    Magic("bg", "stop waiting for a cell: it goes on", options.add_bg, lambda values: BgArgs(**values)),
+    Magic("rerun", "run a session's command again", options.add_rerun, lambda values: RerunArgs(**values)),
     Magic("info", "everything known of one session", options.add_info, lambda values: InfoArgs(**values)),
     Magic("durable", "let sessions outlive this kernel or program", options.add_durable, options.build_durable),
     Magic("rename", "give a session another name", options.add_rename, lambda values: RenameArgs(**values)),

@@ -149,6 +149,19 @@ class CellRunner:
         """Interrupt what runs in the foreground; asked again, or if it does not heed, end it."""
         await self._manager.engine.run(self._interrupt())
 
+    async def interrupt_one(self, ref: int | str | None = None) -> SessionInfo:
+        """Interrupt one session: what waits for it escalates if it does not heed, as ``interrupt`` does.
+
+        Args:
+            ref: The session, in the foreground or not; not needed when only one runs in the foreground.
+
+        Raises:
+            NotInForegroundError: Nothing was named, and several run in the foreground, or none.
+            SessionNotFoundError: There is no such session.
+            SessionEndedError: It is over.
+        """
+        return await self._manager.engine.run(self.foreground.interrupt_one(ref))
+
     async def follow(
         self, ref: int | str, *, sink: OutputSink, respondent: Respondent | None = None, lines: int = 10
     ) -> CellOutcome:

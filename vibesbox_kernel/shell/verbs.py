@@ -26,13 +26,16 @@ from vibesbox_kernel.shell.error_words import not_ours
 from vibesbox_kernel.shell.info_text import describe
 from vibesbox_kernel.shell.magic_args import (
     AdoptArgs,
+    BgArgs,
     CellOptions,
     DurableArgs,
+    FgArgs,
     InfoArgs,
     KillArgs,
     ParallelArgs,
     PsArgs,
     RenameArgs,
+    RerunArgs,
     SendArgs,
     StateArgs,
     TailArgs,
@@ -102,8 +105,8 @@ async def carry_out(
             return await share(manager, args)
         case VibesboxArgs() | StateArgs() as args:
             return await tend_vibesbox(manager, args, width=width, runner=runner)
-        case CellOptions():
-            raise MagicError(f"%{call.name} runs a command; that is not possible here", magic=f"%{call.name}")
+        case CellOptions() | FgArgs() | BgArgs() | RerunArgs():
+            raise MagicError(f"%{call.name} needs a shell; there is none here", magic=f"%{call.name}")
 
 
 async def list_sessions(manager: SessionManager, args: PsArgs, *, width: int = DEFAULT_WIDTH) -> VerbResult:

@@ -1,0 +1,59 @@
+"""``%rerun``: a session's command once more, as a cell."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from vibesbox_kernel.errors import MagicError, SessionNotFoundError
+from vibesbox_kernel.models import SessionInfo
+from vibesbox_kernel.shell.cell import Cell
+from vibesbox_kernel.shell.magic_args import CellOptions, RerunArgs
+from vibesbox_kernel.shell.references import find, label
+
+if TYPE_CHECKING:
+    from vibesbox_kernel.sessions import SessionManager
+
+
+async def cell_again(manager: SessionManager, args: RerunArgs) -> Cell:
+    """The cell that runs a session's command again: where it began, with its limits, in the shell's state of now.
+
+    It has the same name, unless that is taken. What it was to follow is over; variables that were given to it alone
+    (``--env``) are not known.
+
+    Raises:
+        SessionNotFoundError: There is no such session.
+        MagicError: Only the beginning of its command is known.
+    """
+    info = await find(manager, args.ref)
+    session = manager.get_session(info.session_id)
+    command = info.command if session is None else session.command
+    if not command.strip():
+        raise MagicError(f"%rerun: the command of {label(info)} is not known", magic="%rerun")
+    return Cell(options=_options(manager, info, background=args.background), script=command)
+
+
+def _options(manager: SessionManager, info: SessionInfo, *, background: bool) -> CellOptions:
+    policy = info.policy
+    return CellOptions(
+        background=background,
+        name=info.name if info.name is not None and _is_free(manager, info.name) else None,
+        io=info.io,
+        cwd=info.cwd,
+        durable=info.durable,
+        timeout=policy.timeout,
+        idle_timeout=policy.idle_timeout,
+        nice=policy.nice or None,
+        max_memory_bytes=policy.max_memory_bytes,
+        max_cpu_seconds=policy.max_cpu_seconds,
+        max_output_bytes=policy.max_output_bytes,
+        on_full=policy.on_full,
+        on_leftovers=policy.on_leftovers,
+        group=policy.group,
+    )
+
+
+def _is_free(manager: SessionManager, name: str) -> bool:
+    with contextlib.suppress(SessionNotFoundError):
+        return manager.info(name).ended_at is not None
+    return True
