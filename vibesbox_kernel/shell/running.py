@@ -92,9 +92,11 @@ class Running:
 
     @property
     def goes_on(self) -> bool:
-        """Whether it goes on though its outcome is known: in the background, or with what it has left there."""
+        """Whether its outcome was known before its end: it was in the background, or what it has left there goes on."""
         known = self.outcome.done() and not self.outcome.cancelled() and self.outcome.exception() is None
-        return known and self.outcome.result().end_reason is None
+        if not known or self.outcome.result().end_reason is not None:
+            return False
+        return not self.foreground or self.session.info.ended_at is None
 
     @property
     def has_left_jobs(self) -> bool:
