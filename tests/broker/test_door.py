@@ -91,7 +91,7 @@ async def test_half_a_frame_is_waited_for(served):
         {"op": "start", "session_id": "x", "argv": 5},
         {"op": "begin", "session_id": "none", "control": "!"},
         {"op": "settle", "session_id": "none"},
-        {"op": "feed", "session_id": "none", "data": "not base64", "eof": False},
+        {"op": "feed", "session_id": "none", "data": "not base64", "eof": False, "hidden": False},
         {"op": "signal", "session_id": "none", "signal": 9},
         {"op": "resize", "session_id": "none", "rows": "many"},
         {"op": "end", "session_ids": 7, "force": True},

@@ -298,7 +298,7 @@ def test_the_end_of_the_output_is_told_once_and_not_before_a_restart(house: Hous
     for run in (1, 2):
         house.until(lambda: session.output < 0 and session.leader_alive)
         assert "drained" not in house.events
-        house.supervisor.feed(session, b"go\n", eof=False, on_room=lambda _: None)
+        house.supervisor.feed(session, b"go\n", eof=False, hidden=False, on_room=lambda _: None)
         house.until(lambda: session.restarts == run or session.over)  # noqa: B023 - called at once
     assert house.events == ["started", "restarting", "started", "drained", "exited", "ended"]
     assert session.drained

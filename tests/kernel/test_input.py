@@ -130,3 +130,22 @@ def test_a_session_in_the_background_only_says_that_it_waits(kernel: Driver) -> 
         os.sched_yield()
     kernel.run("%send asker you")
     kernel.wait_text(request, "hello you\n")
+
+
+def test_a_secret_is_asked_for_and_stands_nowhere(kernel: Driver) -> None:
+    """Ours: %send --secret: not in the notebook, not in the output."""
+    request = kernel.start("%%session --bg --name keeper\nread -s word; echo; echo ${#word} letters")
+    kernel.wait_iopub(request, lambda seen: seen[-1]["content"].get("execution_state") == "idle")
+    result, questions = run_with(kernel, "%send keeper --secret", "hidden")
+    assert questions[0]["password"] is True
+    assert "keeper" in questions[0]["prompt"]
+    kernel.wait_text(request, "6 letters")
+    assert "hidden" not in result.text + Result(messages=kernel.seen(request)).text
+
+
+def test_a_secret_that_nobody_can_be_asked_for_is_an_error(kernel: Driver) -> None:
+    """Jupyter: allow_stdin."""
+    kernel.run("%%session --bg --name silent\nread x")
+    assert "allow_stdin" in kernel.run("%send silent --secret", allow_stdin=False).content["evalue"]
+    assert "not found" in kernel.run("%send nobody --secret").content["evalue"]
+    kernel.run("%kill silent")

@@ -8,6 +8,7 @@ import sys
 import anyio
 import pytest
 
+from vibesbox_kernel.broker.echo import DIGEST_SECONDS
 from vibesbox_kernel.errors import SessionOwnedError
 from vibesbox_kernel.models import EventKind, InputKind, SessionInfo
 from vibesbox_kernel.sessions import SessionManager
@@ -151,3 +152,17 @@ async def test_only_who_owns_a_session_attends_to_it(manager: SessionManager):
         with pytest.raises(SessionOwnedError):
             await other.attend_input(session_id)
     await manager.cleanup_all()
+
+
+async def test_what_is_sent_hidden_is_not_echoed(manager: SessionManager):
+    """Ours: a secret does not get into the output, though its program has left the echo on."""
+    pid = await manager.start_session("read x; read y; echo over; sleep 60", shell="/bin/bash", io="pty")
+    await waiting(manager, pid)
+    await manager.send_input(pid, "s3cret\n", hidden=True)
+    await waiting(manager, pid)
+    await anyio.sleep(2 * DIGEST_SECONDS)  # the echo comes back by the clock
+    await manager.send_input(pid, "open\n")
+    with anyio.fail_after(SECONDS):
+        while "over" not in await manager.tail(pid):
+            await anyio.sleep(0.01)
+    assert await manager.tail(pid) == "open\nover\n"

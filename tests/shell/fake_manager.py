@@ -201,8 +201,8 @@ class FakeManager:
             raise SessionEndedError(ref, "is over")
         self.calls.append(("signal", session.info.session_id, sig))
 
-    async def send_input(self, ref: int | str, data: bytes | str, eof: bool = False) -> None:
-        self.calls.append(("input", self._find(ref).info.session_id, (data, eof)))
+    async def send_input(self, ref: int | str, data: bytes | str, eof: bool = False, *, hidden: bool = False) -> None:
+        self.calls.append(("hidden input" if hidden else "input", self._find(ref).info.session_id, (data, eof)))
 
     async def wait(self, ref: int | str, timeout: float | None = None) -> SessionInfo:
         session = self._find(ref)

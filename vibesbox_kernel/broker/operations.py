@@ -201,7 +201,7 @@ class Operations:
     def _feed(self, client: Client, request: Message) -> None:
         """Answered when the session has read so much that it may be given more."""
         session = self._running(client, request)
-        data, eof = read.packed(request, "data"), read.flag(request, "eof")
+        data, eof, hidden = read.packed(request, "data"), read.flag(request, "eof"), read.flag(request, "hidden")
         if session.input < 0 or session.close_input_after:
             raise RefusedError("ended", "takes no input, or its input has ended")
 
@@ -211,7 +211,7 @@ class Operations:
             else:
                 client.refuse(request, "ended", "has stopped reading its input")
 
-        self._supervisor.feed(session, data, eof=eof, on_room=on_room)
+        self._supervisor.feed(session, data, eof=eof, hidden=hidden, on_room=on_room)
 
     def _attend(self, client: Client, request: Message) -> Result:
         self._supervisor.attend(self._running(client, request), attended=read.flag(request, "attended"))

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from vibesbox_kernel.broker import records, system
+from vibesbox_kernel.broker import echo, records, system
 from vibesbox_kernel.broker.announcements import Announcements
 from vibesbox_kernel.broker.budget import Budget
 from vibesbox_kernel.broker.cgroup import Cgroups
@@ -260,9 +260,11 @@ class Supervisor:
         self._trees.adopt()
         return self._trees.members(session)
 
-    def feed(self, session: Session, data: bytes, *, eof: bool, on_room: Callable[[bool], None]) -> None:
-        """Input for a session; see ``Streams.feed``."""
+    def feed(self, session: Session, data: bytes, *, eof: bool, hidden: bool, on_room: Callable[[bool], None]) -> None:
+        """Input for a session, hidden from its own output; see ``Streams.feed`` and ``echo.hide``."""
         self._stdin.given(session)
+        if hidden:
+            echo.hide(self._loop, session)
         self._streams.feed(session, data, eof=eof, on_room=on_room)
 
     def attend(self, session: Session, *, attended: bool) -> None:

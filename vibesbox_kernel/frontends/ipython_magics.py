@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import getpass
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from weakref import WeakSet
@@ -21,6 +23,7 @@ from vibesbox_kernel.frontends.session_handle import Session, SessionList
 from vibesbox_kernel.models import SessionInfo
 from vibesbox_kernel.shell import verbs
 from vibesbox_kernel.shell.cell import Cell
+from vibesbox_kernel.shell.input_verbs import given_secret, secret_prompt
 from vibesbox_kernel.shell.magic_args import (
     AdoptArgs,
     BgArgs,
@@ -31,6 +34,7 @@ from vibesbox_kernel.shell.magic_args import (
     PsArgs,
     RenameArgs,
     RerunArgs,
+    SendArgs,
     TailArgs,
     WaitArgs,
 )
@@ -173,6 +177,8 @@ class Magics:
                 return None
             case RerunArgs() as args:
                 return self._run(self._call(cell_again(self._manager, args)), use)
+            case SendArgs(secret=True) as args:
+                call = replace(call, args=self._with_secret(args))
         result = self._call(verbs.carry_out(self._manager, call, width=self._display.width, runner=self._runner))
         value = self._value(call, result)
         if use.shows or value is None:
@@ -184,6 +190,10 @@ class Magics:
     def _run(self, cell: Cell, use: Use) -> Session | None:
         session = self._foreground.run(cell, title=f"In[{self._shell.execution_count}]", announce=use.shows)
         return session if use.gives else None
+
+    def _with_secret(self, args: SendArgs) -> SendArgs:
+        prompt = self._call(secret_prompt(self._manager, args))
+        return given_secret(args, getpass.getpass(prompt))
 
     def _value(self, call: MagicCall, result: VerbResult) -> object:
         """What Python code gets that uses the magic's value; None where there is nothing to get."""

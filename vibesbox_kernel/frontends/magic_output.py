@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vibesbox_kernel.errors import MagicError
 from vibesbox_kernel.frontends.replies import Failure
 from vibesbox_kernel.shell import verbs
-from vibesbox_kernel.shell.magic_args import PsArgs, TailArgs
+from vibesbox_kernel.shell.input_verbs import given_secret, secret_prompt
+from vibesbox_kernel.shell.magic_args import PsArgs, SendArgs, TailArgs
 from vibesbox_kernel.shell.output_verbs import tail_start
 from vibesbox_kernel.shell.references import find
 from vibesbox_kernel.shell.stream import OutputPump
@@ -54,6 +57,9 @@ class MagicDoor:
             case TailArgs(follow=True) as args:
                 await self._follow(args, output)
                 return None
+            case SendArgs(secret=True) as args:
+                prompt = await secret_prompt(self._manager, args)
+                call = replace(call, args=given_secret(args, await _ask_secret(output, prompt)))
         result = await verbs.carry_out(
             self._manager, call, width=WIDTH, directory=Path(self._directory()), runner=self._runner
         )
@@ -87,3 +93,9 @@ class MagicDoor:
         info = await find(self._manager, args.ref)
         start = await tail_start(self._manager, info.session_id, lines=args.lines)
         await OutputPump(self._manager, info.session_id, output, start=start).run()
+
+
+async def _ask_secret(output: CellOutput, prompt: str) -> str | None:
+    if output.respondent is None or not output.respondent.can_answer:
+        raise MagicError("%send --secret: this front-end takes no input (allow_stdin is false)", magic="%send")
+    return await output.respondent.ask(prompt, password=True)

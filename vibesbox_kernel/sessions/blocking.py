@@ -7,6 +7,7 @@ from typing import Unpack
 
 from vibesbox_kernel.models import (
     CommandResult,
+    InputKind,
     InterruptReport,
     OutputChunk,
     ProcessInfo,
@@ -115,9 +116,13 @@ class BlockingSessionManager:
         """Wait until a session is over."""
         return self._manager.engine.call(self._manager.wait(ref, timeout))
 
-    def send_input(self, ref: Ref, data: bytes | str, eof: bool = False) -> None:
+    def send_input(self, ref: Ref, data: bytes | str, eof: bool = False, *, hidden: bool = False) -> None:
         """Write to a session's standard input."""
-        self._manager.engine.call(self._manager.send_input(ref, data, eof))
+        self._manager.engine.call(self._manager.send_input(ref, data, eof, hidden=hidden))
+
+    def wait_input_wanted(self, ref: Ref) -> InputKind | None:
+        """Wait until a session waits for input."""
+        return self._manager.engine.call(self._manager.wait_input_wanted(ref))
 
     def send_signal(self, ref: Ref, sig: int, *, whole_tree: bool = False) -> None:
         """Send one signal."""

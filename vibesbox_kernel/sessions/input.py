@@ -15,11 +15,14 @@ class FeedingSessions(ManagerPart):
     """The methods of a SessionManager that have to do with input."""
 
     @on_engine
-    async def send_input(self, ref: Ref, data: bytes | str, eof: bool = False) -> None:
+    async def send_input(self, ref: Ref, data: bytes | str, eof: bool = False, *, hidden: bool = False) -> None:
         """Write to a session's standard input; with ``eof`` end it (on a terminal: Ctrl-D).
 
         Waits as long as the session has more than a mebibyte unread. When it returns, the session is not said to
         wait for input any more, until it is seen to do so anew.
+
+        Args:
+            hidden: It is a secret: its terminal does not echo it.
 
         Raises:
             SessionEndedError: It is over, or takes no input (any more).
@@ -28,7 +31,7 @@ class FeedingSessions(ManagerPart):
         raw = data.encode() if isinstance(data, str) else bytes(data)
         pieces = [raw[i : i + INPUT_PIECE_BYTES] for i in range(0, len(raw), INPUT_PIECE_BYTES)] or [b""]
         for piece in pieces:
-            await self._ask(entry, "feed", data=pack_bytes(piece), eof=eof and piece is pieces[-1])
+            await self._ask(entry, "feed", data=pack_bytes(piece), eof=eof and piece is pieces[-1], hidden=hidden)
 
     @on_engine
     async def wait_input_wanted(self, ref: Ref) -> InputKind | None:

@@ -58,11 +58,18 @@ class WaitArgs:
 
 @dataclass(frozen=True)
 class SendArgs:
-    """``%send``: the text to type into a session (without its newline), or None, and whether input ends after it."""
+    """``%send``: the text to type into a session (without its newline), or None, and whether input ends after it.
+
+    Attributes:
+        enter: Enter is typed after the text.
+        secret: The text is asked for, and not shown.
+    """
 
     ref: str
-    text: str | None = None
+    text: str | None = field(default=None, repr=False)
     eof: bool = False
+    enter: bool = True
+    secret: bool = False
 
 
 @dataclass(frozen=True)

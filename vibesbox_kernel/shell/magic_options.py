@@ -90,14 +90,20 @@ def add_send(parser: MagicParser) -> None:
         "text", nargs="*", metavar="TEXT", help="is typed, with Enter after it; quote it to keep its blanks"
     )
     parser.add_argument("--eof", action="store_true", help="end the input (after TEXT, if there is any)")
+    parser.add_argument("--secret", action="store_true", help="ask for the text, masked; it is shown and kept nowhere")
+    parser.add_argument(
+        "-n", "--no-enter", dest="enter", action="store_false", help="type TEXT alone, for programs that take keys"
+    )
 
 
 def build_send(values: Mapping[str, Any]) -> SendArgs:
-    """A text, the end of input, or both."""
+    """A text, the end of input, or both; the text of a secret is still to be asked for."""
     text = " ".join(values["text"]) if values["text"] else None
-    if text is None and not values["eof"]:
-        raise MagicError("%send: give a TEXT to send, or --eof", magic="%send")
-    return SendArgs(ref=values["ref"], text=text, eof=values["eof"])
+    if text is not None and values["secret"]:
+        raise MagicError("%send: --secret asks for the text, so that it stands nowhere; leave TEXT out", magic="%send")
+    if text is None and not (values["eof"] or values["secret"]):
+        raise MagicError("%send: give a TEXT to send, or --secret, or --eof", magic="%send")
+    return SendArgs(**{**values, "text": text})
 
 
 def add_bg(parser: MagicParser) -> None:

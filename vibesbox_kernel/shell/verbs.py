@@ -24,6 +24,7 @@ from vibesbox_kernel.sessions.doctor import diagnose
 from vibesbox_kernel.shell.doctor_text import describe as describe_diagnosis
 from vibesbox_kernel.shell.error_words import not_ours
 from vibesbox_kernel.shell.info_text import describe
+from vibesbox_kernel.shell.input_verbs import send
 from vibesbox_kernel.shell.magic_args import (
     AdoptArgs,
     BgArgs,
@@ -44,7 +45,7 @@ from vibesbox_kernel.shell.magic_args import (
 )
 from vibesbox_kernel.shell.magics import MagicCall, help_text, overview
 from vibesbox_kernel.shell.output_verbs import save_output, show_tail
-from vibesbox_kernel.shell.references import find, from_word, label, latest, resolve_all, with_names
+from vibesbox_kernel.shell.references import find, from_word, latest, resolve_all, with_names
 from vibesbox_kernel.shell.sharing_verbs import share
 from vibesbox_kernel.shell.state_verbs import tend_state
 from vibesbox_kernel.shell.table_text import how_it_ended, html_table, text_table
@@ -155,16 +156,6 @@ async def wait(manager: SessionManager, args: WaitArgs) -> VerbResult:
     """``%wait``: until all sessions are over, or the time is; which then is a failure."""
     targets = await resolve_all(manager, args.refs)
     return joined(await asyncio.gather(*(_wait(manager, args.timeout, info) for info in targets)))
-
-
-async def send(manager: SessionManager, args: SendArgs) -> VerbResult:
-    """``%send``: type a text and Enter, end the input, or both. The text is never repeated: it may be a secret."""
-    info = await find(manager, args.ref)
-    text = "" if args.text is None else f"{args.text}\n"
-    await manager.send_input(info.session_id, text, eof=args.eof)
-    done = [f"sent {len(text.encode())} bytes"] if text else []
-    done += ["ended the input"] if args.eof else []
-    return VerbResult(f"{label(info)}: {' and '.join(done)}\n", data=plain(info))
 
 
 async def show_info(manager: SessionManager, args: InfoArgs) -> VerbResult:
