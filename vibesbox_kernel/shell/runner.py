@@ -333,7 +333,10 @@ class CellRunner:
         if running.foreground:
             succession = self._require_succession()
             notices = (*self._take_notices(running), *succession.commit(running, end))
-            succession.prewarm_soon()
+            if running.outcome.done():
+                succession.prewarm()
+            else:
+                succession.prewarm_soon()
         return outcome_of(running, end, took=took, notices=notices)
 
     def _not_started(self, running: Running) -> CellOutcome:

@@ -46,6 +46,7 @@ class Succession:
         self._spares = Spares(manager, driver)
         self.generations = Generations(state)
         self._closed = False
+        self._soon: asyncio.TimerHandle | None = None
         self.status = 0
         self.others = OtherStates()
         self.prewarm()
@@ -65,6 +66,8 @@ class Succession:
         Raises:
             VibesboxError: None could be started.
         """
+        if self._soon is not None:
+            self._soon.cancel()  # it would be for a cell after this one, which will leave another state
         return await self._spares.take(self._handed_on, io)
 
     def begun(self, running: Running) -> None:
@@ -153,8 +156,8 @@ class Succession:
             self._spares.prewarm(self._handed_on)
 
     def prewarm_soon(self) -> None:
-        """The same, a moment later."""
-        asyncio.get_running_loop().call_later(LATER_SECONDS, self.prewarm)
+        """The same, a moment later, unless a cell has come meanwhile."""
+        self._soon = asyncio.get_running_loop().call_later(LATER_SECONDS, self.prewarm)
 
     async def aclose(self) -> None:
         """Give up the waiting bash."""
