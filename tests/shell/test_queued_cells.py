@@ -38,6 +38,8 @@ async def test_a_foreground_cell_says_what_it_waits_for_and_runs_when_that_has_s
     await until(lambda: is_queued(manager, "next"))
     shown = notebook.shown
     said = f"[vibesbox: waits for gate (pid {gate.pid}) to succeed; an interrupt takes it from the queue]\n"
+    with anyio.fail_after(5):
+        await shown.contains(said)
     assert shown.written == said
     await manager.send_input("gate", "0\n")
     outcome = await waiting
