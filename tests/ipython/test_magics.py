@@ -419,3 +419,12 @@ def test_a_command_is_run_again_and_ipythons_own_magic_of_that_name_still_works(
     shell.ok("%session --name job echo job")
     assert shell.ok("%rerun job").endswith("job\n")
     assert "No lines in history" in shell.ok("%rerun -l 1")
+
+
+def test_a_cell_can_be_judged_and_formatted(shell):
+    """Ours: the formatted cell stays one of ours."""
+    assert "2:4: info: Double quote" in shell.ok("%%lint\nls $1")
+    shell.ok("%%fmt\nif true\nthen ls;fi")
+    assert shell.ip.rl_next_input == "%%session\nif true; then ls; fi"
+    shell.ok("%%fmt\n%%session --bg\n{ ls;}")
+    assert shell.ip.rl_next_input == "%%session --bg\n{ ls; }"

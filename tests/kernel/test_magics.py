@@ -98,3 +98,17 @@ def test_interrupting_a_follow_leaves_the_session_alone(kernel: Driver) -> None:
 
 def _is_running(listing: Result, name: str) -> bool:
     return any(one["name"] == name and one["status"] == "running" for one in json.loads(listing.text))
+
+
+def test_a_formatted_cell_takes_the_place_of_the_cell(kernel: Driver) -> None:
+    """Jupyter: the payload set_next_input with replace."""
+    result = kernel.run("%%fmt\nif true\nthen touch ran;fi")
+    payload = {"source": "set_next_input", "text": "if true; then touch ran; fi", "replace": True}
+    assert (result.content["payload"], result.text) == ([payload], "")
+    assert kernel.run("ls ran").status == "error"
+
+
+def test_findings_on_a_cell_are_shown_and_nothing_of_it_is_run(kernel: Driver) -> None:
+    result = kernel.run("%%lint\ntouch $ran")
+    assert "2:7: info: Double quote" in result.of_kind("display_data")[0]["data"]["text/plain"]
+    assert result.status == "ok"

@@ -28,6 +28,9 @@ class CellOutput:
         parent: The execute request.
         silent: Publish nothing at all, as the request wished.
         respondent: Whoever has sent the request, to be asked for input.
+
+    Attributes:
+        payload: What the reply shall ask of the front-end.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class CellOutput:
         self._uid = uuid4().hex[:12]
         self._placed: set[str] = set()
         self._at_line_start = True
+        self.payload: list[dict[str, Any]] = []
 
     def text(self, text: str, stream: StreamName = StreamName.STDOUT) -> None:
         """Show a session's output."""
@@ -64,6 +68,10 @@ class CellOutput:
         content = {"data": dict(data), "metadata": {}, "transient": transient}
         self._at_line_start = self._at_line_start or not update  # what follows a display begins anew
         self._send("update_display_data" if update else "display_data", content)
+
+    def replace_cell(self, text: str) -> None:
+        """Have the front-end put a text in the place of the cell, when the reply has come."""
+        self.payload.append({"source": "set_next_input", "text": text, "replace": True})
 
     def error(self, failure: Failure) -> None:
         """Show why the cell failed."""

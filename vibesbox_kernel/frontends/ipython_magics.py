@@ -23,6 +23,7 @@ from vibesbox_kernel.frontends.session_handle import Session, SessionList
 from vibesbox_kernel.models import SessionInfo
 from vibesbox_kernel.shell import verbs
 from vibesbox_kernel.shell.cell import Cell
+from vibesbox_kernel.shell.cell_head import read_head, split_body
 from vibesbox_kernel.shell.input_verbs import given_secret, secret_prompt
 from vibesbox_kernel.shell.magic_args import (
     AdoptArgs,
@@ -149,7 +150,7 @@ class Magics:
             with plain_errors(name):
                 call = parse_call(name, line, cell=True)
                 if not isinstance(call.args, CellOptions):
-                    self._perform(call, Use.SHOWN)
+                    self._perform(replace(call, body=split_body(cell, 2)), Use.SHOWN)
                 elif cell.strip():
                     self._run(Cell(options=call.args, script=cell, script_line=2), Use.SHOWN)
                 else:
@@ -180,6 +181,8 @@ class Magics:
             case SendArgs(secret=True) as args:
                 call = replace(call, args=self._with_secret(args))
         result = self._call(verbs.carry_out(self._manager, call, width=self._display.width, runner=self._runner))
+        if result.next_input is not None:
+            self._replace_cell(result.next_input)
         value = self._value(call, result)
         if use.shows or value is None:
             self._display.show(result)
@@ -194,6 +197,11 @@ class Magics:
     def _with_secret(self, args: SendArgs) -> SendArgs:
         prompt = self._call(secret_prompt(self._manager, args))
         return given_secret(args, getpass.getpass(prompt))
+
+    def _replace_cell(self, text: str) -> None:
+        """Put a script in the place of the cell; it stays one of ours."""
+        script = text if read_head(text).over_cell else f"%%session\n{text}"
+        self._shell.set_next_input(script, replace=True)
 
     def _value(self, call: MagicCall, result: VerbResult) -> object:
         """What Python code gets that uses the magic's value; None where there is nothing to get."""

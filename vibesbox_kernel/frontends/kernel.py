@@ -159,7 +159,7 @@ class VibesboxKernel(QuickAnswers):
                 self.execution_count = count - 1  # the base class counts what is not to be remembered, too
         if report.failure is not None:
             output.error(report.failure)
-        return _execute_reply(report, count)
+        return _execute_reply(report, count, output.payload)
 
     def finish_metadata(
         self, parent: dict[str, Any], metadata: dict[str, Any], reply_content: dict[str, Any]
@@ -260,10 +260,10 @@ class VibesboxKernel(QuickAnswers):
         return str(self._version.result()) if done and self._version is not None else ""
 
 
-def _execute_reply(report: Report, count: int) -> dict[str, Any]:
+def _execute_reply(report: Report, count: int, payload: list[dict[str, Any]]) -> dict[str, Any]:
     reply: dict[str, Any] = {"execution_count": count, FACTS: dict(report.facts)}
     if report.failure is None:
-        return {**reply, "status": "ok", "payload": [], "user_expressions": {}}
+        return {**reply, "status": "ok", "payload": payload, "user_expressions": {}}
     return {**reply, "status": "error", **report.failure.content()}
 
 

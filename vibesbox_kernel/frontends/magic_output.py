@@ -63,6 +63,8 @@ class MagicDoor:
         result = await verbs.carry_out(
             self._manager, call, width=WIDTH, directory=Path(self._directory()), runner=self._runner
         )
+        if result.next_input is not None:
+            output.replace_cell(result.next_input)
         if result.html is not None:
             output.display({"text/plain": result.text, "text/html": result.html})
         else:

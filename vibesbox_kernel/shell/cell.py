@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from vibesbox_kernel.shell.cell_head import split_body
 from vibesbox_kernel.shell.magic_args import CellOptions
-from vibesbox_kernel.shell.magics import MagicCall, parse_magic
+from vibesbox_kernel.shell.magics import MAGICS, MagicCall, parse_magic
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ def parse_cell(text: str) -> Cell:
 
     Magic lines stand at the head; blank lines and comments may stand among them and belong to the head as long as
     another magic line follows. The first other line begins the script, and so does the line after ``%%session``: from
-    there on a ``%`` is the script's own. A cell that begins with ``#!`` is all script.
+    there on a ``%`` is the script's own. Nothing is run of what follows a magic that is about the cell (``%%lint``). A
+    cell that begins with ``#!`` is all script.
 
     Raises:
         MagicError: A magic line is wrong; nothing was run.
@@ -52,6 +54,9 @@ def parse_cell(text: str) -> Cell:
             if call.cell and isinstance(call.args, CellOptions):
                 options = call.args
                 break
+            if call.cell and MAGICS[call.name].takes_body:
+                body = split_body(text[end:], number + 1)
+                return Cell((*magics, replace(call, body=body)), script_line=number + 1)
             magics.append(call)
         elif not _may_stand_among_magics(stripped):
             break

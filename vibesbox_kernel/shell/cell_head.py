@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 from vibesbox_kernel.errors import MagicError
 from vibesbox_kernel.shell.magic_args import CellOptions
-from vibesbox_kernel.shell.magics import parse_magic
+from vibesbox_kernel.shell.magics import CellBody, parse_magic
 
 _LINE = re.compile(r"[^\n]*\n?")
-_BASH = re.compile(r"(?:.*/)?(?:ba)?sh")
 _SHEBANG = re.compile(r"#![ \t]*(?:\S*/env[ \t]+(?:-S[ \t]*)?)?(\S*)")
 
 
@@ -45,12 +44,29 @@ def read_head(text: str) -> CellHead:
     return CellHead(end, holds_cursor=unfinished)
 
 
+def split_body(text: str, line: int) -> CellBody:
+    """Take the text below a magic that is about it apart.
+
+    Args:
+        text: The text.
+        line: The line of the cell at which it begins.
+    """
+    head = read_head(text)
+    above = text[: head.end]
+    return CellBody(above, head.options, text[head.end :], line + above.count("\n"))
+
+
+def shell_of(options: CellOptions | None, script: str) -> str:
+    """The name of the shell, or of another interpreter, that a script is for."""
+    if options is not None and options.shell is not None:
+        return options.shell.rpartition("/")[2]
+    shebang = _SHEBANG.match(script)
+    return "bash" if shebang is None else shebang.group(1).rpartition("/")[2]
+
+
 def is_for_bash(head: CellHead, script: str) -> bool:
     """Whether a script is bash's, not another interpreter's."""
-    if head.options is not None and head.options.shell is not None:
-        return _BASH.fullmatch(head.options.shell) is not None
-    shebang = _SHEBANG.match(script)
-    return shebang is None or _BASH.fullmatch(shebang.group(1)) is not None
+    return shell_of(head.options, script) in ("bash", "sh")
 
 
 def _options(line: str) -> CellOptions | None:

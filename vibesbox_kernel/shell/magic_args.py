@@ -16,7 +16,18 @@ from vibesbox_kernel.sessions.options import MAX_NICE, PolicyOptions
 from vibesbox_kernel.shell.human import parse_bytes, parse_duration
 
 MAX_SIGNAL = 64
+MAX_INDENT = 8
+_FINDING = re.compile(r"(?:SC)?(\d{4})", re.IGNORECASE)
 _ENV = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
+
+
+class Severity(StrEnum):
+    """How bad shellcheck finds a thing, the worst first."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+    STYLE = "style"
 
 
 @dataclass(frozen=True)
@@ -196,8 +207,25 @@ class StateArgs:
     cells: int = 1
 
 
+@dataclass(frozen=True)
+class LintArgs:
+    """``%%lint``: the least severe level to report, and findings to leave out (``SC2086``)."""
+
+    severity: Severity
+    exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FmtArgs:
+    """``%%fmt``: how many blanks a block is indented by; 0 for TABs."""
+
+    indent: int = 2
+
+
 MagicArgs = (
-    PsArgs
+    LintArgs
+    | FmtArgs
+    | PsArgs
     | KillArgs
     | TailArgs
     | WaitArgs
@@ -214,6 +242,21 @@ MagicArgs = (
     | VibesboxArgs
     | StateArgs
 )
+
+
+def finding_code(text: str) -> str:
+    """A finding of shellcheck's: ``SC2086`` or ``2086``."""
+    match = _FINDING.fullmatch(text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a finding such as SC2086")
+    return f"SC{match.group(1)}"
+
+
+def indentation(text: str) -> int:
+    """How many blanks, up to 8; 0 for TABs."""
+    if not text.isascii() or not text.isdigit() or len(text) != 1 or int(text) > MAX_INDENT:
+        raise argparse.ArgumentTypeError(f"{text!r} is not 0 to {MAX_INDENT} blanks; 0 means TABs")
+    return int(text)
 
 
 def duration(text: str) -> float:

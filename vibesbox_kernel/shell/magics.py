@@ -13,9 +13,18 @@ from types import MappingProxyType
 from typing import Any
 
 from vibesbox_kernel.errors import MagicError
+from vibesbox_kernel.shell import code_options, session_options, vibesbox_options
 from vibesbox_kernel.shell import magic_options as options
-from vibesbox_kernel.shell import session_options, vibesbox_options
-from vibesbox_kernel.shell.magic_args import BgArgs, FgArgs, InfoArgs, MagicArgs, PsArgs, RenameArgs, RerunArgs
+from vibesbox_kernel.shell.magic_args import (
+    BgArgs,
+    CellOptions,
+    FgArgs,
+    InfoArgs,
+    MagicArgs,
+    PsArgs,
+    RenameArgs,
+    RerunArgs,
+)
 from vibesbox_kernel.shell.magic_parser import HELP_OPTIONS, MagicParser, nearest
 from vibesbox_kernel.shell.words import iterate_words
 
@@ -29,6 +38,7 @@ class Magic:
     Attributes:
         cell: Whether it may also stand as ``%%name`` over a cell.
         options_end: Whether its options end at the first other word, and the rest of the line is one command.
+        takes_body: Whether it stands over a cell only, whose text it is about.
     """
 
     name: str
@@ -37,6 +47,7 @@ class Magic:
     build: Callable[[Mapping[str, Any]], MagicArgs]
     cell: bool = False
     options_end: bool = False
+    takes_body: bool = False
 
     @cached_property
     def parser(self) -> MagicParser:
@@ -47,6 +58,23 @@ class Magic:
 
 
 @dataclass(frozen=True)
+class CellBody:
+    """The cell below a magic that is about it: magics of its own, and a script.
+
+    Attributes:
+        head: The magics' lines, as they stand there.
+        options: Of its ``%%session`` line, if there is one.
+        script: The rest.
+        script_line: The line at which that begins, as the user sees it.
+    """
+
+    head: str
+    options: CellOptions | None
+    script: str
+    script_line: int
+
+
+@dataclass(frozen=True)
 class MagicCall:
     """A magic line that was understood.
 
@@ -54,11 +82,13 @@ class MagicCall:
         name: The magic's name without ``%``.
         args: What was asked for; None when only help was.
         cell: Whether it was written with ``%%``.
+        body: What it stands over, if it is about that.
     """
 
     name: str
     args: MagicArgs | None
     cell: bool = False
+    body: CellBody | None = None
 
     @property
     def wants_help(self) -> bool:
@@ -96,6 +126,8 @@ def parse_call(name: str, rest: str, *, cell: bool = False) -> MagicCall:
         return MagicCall(name, None, cell)
     if cell and not magic.cell:
         raise MagicError(f"{shown} takes no cell", magic=shown, suggestion=f"%{name}")
+    if magic.takes_body and not cell:
+        raise MagicError(f"{shown} stands over a cell", magic=shown, suggestion=f"%%{name}")
     words, command = _split(magic, rest, cell=cell, shown=shown)
     if _asks_for_help(words):
         return MagicCall(name, None, cell)
@@ -217,6 +249,22 @@ _TABLE = (
         session_options.build_session,
         cell=True,
         options_end=True,
+    ),
+    Magic(
+        "lint",
+        "what shellcheck has to say of this cell, of which nothing is run",
+        code_options.add_lint,
+        code_options.build_lint,
+        cell=True,
+        takes_body=True,
+    ),
+    Magic(
+        "fmt",
+        "this cell as shfmt would write it, in its place",
+        code_options.add_fmt,
+        code_options.build_fmt,
+        cell=True,
+        takes_body=True,
     ),
     Magic(
         "vibesbox",

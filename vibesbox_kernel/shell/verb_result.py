@@ -20,12 +20,14 @@ class VerbResult:
         html: The same as HTML, where that shows more; else None.
         data: The same as plain values for JSON, where there is something to say.
         failure: In a few words that what was asked did not happen, all or in part; ``text`` says what. None if it did.
+        next_input: What is to take the place of the cell that asked, where a front-end can do so.
     """
 
     text: str
     html: str | None = None
     data: Json = None
     failure: str | None = None
+    next_input: str | None = None
 
     @property
     def failed(self) -> bool:

@@ -21,6 +21,7 @@ from vibesbox_kernel.errors import (
 )
 from vibesbox_kernel.models import SessionInfo
 from vibesbox_kernel.sessions.doctor import diagnose
+from vibesbox_kernel.shell.code_verbs import tend_code
 from vibesbox_kernel.shell.doctor_text import describe as describe_diagnosis
 from vibesbox_kernel.shell.error_words import not_ours
 from vibesbox_kernel.shell.info_text import describe
@@ -31,8 +32,10 @@ from vibesbox_kernel.shell.magic_args import (
     CellOptions,
     DurableArgs,
     FgArgs,
+    FmtArgs,
     InfoArgs,
     KillArgs,
+    LintArgs,
     ParallelArgs,
     PsArgs,
     RenameArgs,
@@ -106,6 +109,8 @@ async def carry_out(
             return await share(manager, args)
         case VibesboxArgs() | StateArgs() as args:
             return await tend_vibesbox(manager, args, width=width, runner=runner)
+        case LintArgs() | FmtArgs():
+            return await tend_code(manager, call, runner=runner)
         case CellOptions() | FgArgs() | BgArgs() | RerunArgs():
             raise MagicError(f"%{call.name} needs a shell; there is none here", magic=f"%{call.name}")
 
