@@ -126,11 +126,11 @@ def parse_call(name: str, rest: str, *, cell: bool = False) -> MagicCall:
         return MagicCall(name, None, cell)
     if cell and not magic.cell:
         raise MagicError(f"{shown} takes no cell", magic=shown, suggestion=f"%{name}")
-    if magic.takes_body and not cell:
-        raise MagicError(f"{shown} stands over a cell", magic=shown, suggestion=f"%%{name}")
     words, command = _split(magic, rest, cell=cell, shown=shown)
     if _asks_for_help(words):
         return MagicCall(name, None, cell)
+    if magic.takes_body and not cell:
+        raise MagicError(f"{shown} stands over a cell", magic=shown, suggestion=f"%%{name}")
     values = vars(magic.parser.parse(words))
     values.pop("help")
     if magic.options_end and not cell:
