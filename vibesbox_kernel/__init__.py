@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         ShellNotFoundError,
         ShellStateError,
         SurvivorsError,
+        UnknownSettingError,
         VibesboxError,
     )
     from vibesbox_kernel.models import (
@@ -94,6 +95,7 @@ __all__ = [
     "ShellStateError",
     "StreamName",
     "SurvivorsError",
+    "UnknownSettingError",
     "Usage",
     "VibesboxError",
 ]

@@ -3,6 +3,7 @@
     VibesboxError
     ├── InvalidCommandError          (ValueError)         the text can not be run at all
     ├── InvalidOptionError           (ValueError)         an option of a session is out of its range
+    ├── UnknownSettingError          (LookupError, ValueError)
     ├── ShellNotFoundError           (FileNotFoundError)  no such shell, or not executable
     │   └── InterpreterNotFoundError                      of a cell that begins with #!
     ├── DirectoryNotFoundError       (FileNotFoundError)  no such working directory
@@ -68,6 +69,23 @@ class InvalidOptionError(VibesboxError, ValueError):
     def __init__(self, option: str, seen: object, wanted: str) -> None:
         self.option = option
         super().__init__(f"{option} is {seen!r}; it must be {wanted}")
+
+
+class UnknownSettingError(VibesboxError, LookupError, ValueError):
+    """There is no setting of this name.
+
+    Attributes:
+        name: What was asked for.
+        known: The settings that there are.
+        suggestion: The one that looks most like it, or None.
+    """
+
+    def __init__(self, name: str, known: Sequence[str], suggestion: str | None) -> None:
+        self.name = name
+        self.known = tuple(known)
+        self.suggestion = suggestion
+        helps = f"there is: {', '.join(known)}" if suggestion is None else f"did you mean {suggestion}?"
+        super().__init__(f"no setting {name[:40]!r}; {helps}")
 
 
 class ShellNotFoundError(_PlainSystemError, FileNotFoundError):

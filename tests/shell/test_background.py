@@ -17,13 +17,14 @@ from vibesbox_kernel.models import EndReason, ExitStatus
 from vibesbox_kernel.sessions import SessionManager
 from vibesbox_kernel.shell.outcome import CellOutcome
 from vibesbox_kernel.shell.runner import CellRunner
+from vibesbox_kernel.shell.settings import Settings
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
 async def runner(manager: SessionManager) -> AsyncIterator[CellRunner]:
-    made = CellRunner(manager, interrupt_grace=0.3, cwd=str(Path.home()))
+    made = CellRunner(manager, settings=Settings(interrupt_grace=0.3), cwd=str(Path.home()))
     yield made
     await made.aclose()
 

@@ -13,6 +13,7 @@ from tests.shell.test_runner import Notebook
 from vibesbox_kernel.models import EndReason, SessionInfo
 from vibesbox_kernel.sessions import SessionManager
 from vibesbox_kernel.shell.runner import CellRunner
+from vibesbox_kernel.shell.settings import Settings
 
 pytestmark = pytest.mark.anyio
 
@@ -24,7 +25,7 @@ GATED = "%%session --bg --durable --name job\nexec 9>{path}; echo begun; echo up
 async def program() -> AsyncIterator[tuple[SessionManager, Notebook]]:
     """One life of a kernel: a manager and a shell that close at its end."""
     async with SessionManager(instance=INSTANCE) as manager:
-        runner = CellRunner(manager, interrupt_grace=0.3, cwd=str(Path.home()))
+        runner = CellRunner(manager, settings=Settings(interrupt_grace=0.3), cwd=str(Path.home()))
         try:
             yield manager, Notebook(runner)
         finally:

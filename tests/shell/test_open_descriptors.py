@@ -12,13 +12,14 @@ import pytest
 from tests.shell.test_runner import Notebook
 from vibesbox_kernel.sessions import SessionManager
 from vibesbox_kernel.shell.runner import CellRunner
+from vibesbox_kernel.shell.settings import Settings
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
 async def notebook(manager: SessionManager) -> AsyncIterator[Notebook]:
-    runner = CellRunner(manager, interrupt_grace=0.3, cwd=str(Path.home()))
+    runner = CellRunner(manager, settings=Settings(interrupt_grace=0.3), cwd=str(Path.home()))
     yield Notebook(runner)
     await runner.aclose()
 

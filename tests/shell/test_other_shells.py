@@ -12,6 +12,7 @@ from tests.shell.test_runner import Notebook, notebook, runner, sleeps, until
 from vibesbox_kernel.models import EndReason, ExitStatus
 from vibesbox_kernel.sessions import SessionManager
 from vibesbox_kernel.shell.runner import CellRunner
+from vibesbox_kernel.shell.settings import Settings
 
 __all__ = ["notebook", "runner"]
 pytestmark = pytest.mark.anyio
@@ -187,7 +188,7 @@ async def test_the_start_up_files_of_scripts_are_read_by_the_first_cell_alone(ce
 
 @zsh_and_fish
 async def test_a_notebook_may_be_of_this_shell(manager: SessionManager, shell: str) -> None:
-    runner = CellRunner(manager, default_shell=shell, cwd="/usr")
+    runner = CellRunner(manager, settings=Settings(default_shell=shell), cwd="/usr")
     notebook = Notebook(runner)
     await notebook.run("function f; echo f; end" if shell == "fish" else "f() { echo f; }")
     assert await notebook.output("f; pwd") == "f\n/usr\n"

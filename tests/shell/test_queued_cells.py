@@ -13,6 +13,7 @@ from vibesbox_kernel.errors import SessionNotFoundError
 from vibesbox_kernel.models import EndReason, ExitStatus, SessionStatus
 from vibesbox_kernel.sessions import SessionManager
 from vibesbox_kernel.shell.runner import CellRunner
+from vibesbox_kernel.shell.settings import Settings
 
 pytestmark = pytest.mark.anyio
 
@@ -21,7 +22,7 @@ GATE = "%%session --bg --name gate\nread go; exit ${go:-9}"
 
 @pytest.fixture
 async def notebook(manager: SessionManager) -> AsyncIterator[Notebook]:
-    runner = CellRunner(manager, interrupt_grace=0.3, cwd=str(Path.home()))
+    runner = CellRunner(manager, settings=Settings(interrupt_grace=0.3), cwd=str(Path.home()))
     yield Notebook(runner)
     await runner.aclose()
 

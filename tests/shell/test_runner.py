@@ -17,6 +17,7 @@ from vibesbox_kernel.sessions import SessionManager
 from vibesbox_kernel.shell.cell import parse_cell
 from vibesbox_kernel.shell.outcome import CellOutcome
 from vibesbox_kernel.shell.runner import CellRunner
+from vibesbox_kernel.shell.settings import Settings
 
 pytestmark = pytest.mark.anyio
 
@@ -89,7 +90,7 @@ class Notebook:
 
 @pytest.fixture
 async def runner(manager: SessionManager) -> AsyncIterator[CellRunner]:
-    made = CellRunner(manager, interrupt_grace=0.3, cwd=str(Path.home()))
+    made = CellRunner(manager, settings=Settings(interrupt_grace=0.3), cwd=str(Path.home()))
     yield made
     await made.aclose()
 
@@ -365,7 +366,7 @@ async def test_a_directory_that_is_gone_is_said(notebook):
 
 async def test_startup_files_that_hang_are_left_out_and_that_is_said(manager):
     Path.home().joinpath(".bashrc").write_text("x=rc; sleep 100\n")
-    runner = CellRunner(manager, startup_timeout=0.5)
+    runner = CellRunner(manager, settings=Settings(startup_timeout=0.5))
     notebook = Notebook(runner)
     outcome = await notebook.run("echo ${x-none}; alias a=echo\n")
     assert notebook.shown.written == "none\n"

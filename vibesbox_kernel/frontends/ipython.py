@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import logging
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from vibesbox_kernel.errors import VibesboxError
 from vibesbox_kernel.frontends.control_comm import ControlComms
 from vibesbox_kernel.frontends.ipython_magics import Magics
 from vibesbox_kernel.frontends.ipython_output import kernel_of
+from vibesbox_kernel.frontends.setting_traits import ConfiguredSettings
 from vibesbox_kernel.sessions import SessionManager
 from vibesbox_kernel.shell.runner import CellRunner
 
@@ -46,6 +48,10 @@ def unload_ipython_extension(shell: InteractiveShell) -> None:
         extension.close(UNLOAD_SECONDS)
 
 
+class Vibesbox(ConfiguredSettings):
+    """The settings of the extension's shell, as ``%config Vibesbox`` and ``c.Vibesbox`` know them."""
+
+
 class Extension:
     """What one IPython shell has of Vibesbox, from its making to ``close``.
 
@@ -55,10 +61,13 @@ class Extension:
 
     def __init__(self, shell: InteractiveShell) -> None:
         kernel = kernel_of(shell)
+        self._shell = shell
         self._pid = os.getpid()
         owner = "IPython terminal" if kernel is None else "Python notebook"
         self.manager = SessionManager(instance=_instance_of(kernel), owner=owner)
-        self._runner = CellRunner(self.manager)
+        self._settings = Vibesbox(parent=shell)
+        self._configurables().append(self._settings)
+        self._runner = CellRunner(self.manager, settings=self._settings.settings)
         self._magics = Magics(shell, self.manager, self._runner)
         self._magics.register()
         self._control = None if kernel is None else ControlComms(self.manager, self._runner)
@@ -79,6 +88,8 @@ class Extension:
         self._magics.remove()
         if self._control is not None:
             self._control.unregister()
+        with contextlib.suppress(ValueError):
+            self._configurables().remove(self._settings)
         engine = self.manager.engine
         try:
             engine.call(asyncio.wait_for(self._end_sessions(), at_most))
@@ -88,6 +99,10 @@ class Extension:
             logger.warning("%s", error)
         finally:
             engine.close()
+
+    def _configurables(self) -> list[Any]:
+        """What ``%config`` knows; IPython says wrongly that these are shells."""
+        return cast("list[Any]", self._shell.configurables)
 
     async def _warm_up(self) -> None:
         try:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import re
 import signal
 from concurrent.futures import Future
@@ -25,7 +26,9 @@ from vibesbox_kernel.frontends.execution import CellExecutor, Report
 from vibesbox_kernel.frontends.help_replies import complete_reply, inspect_reply, is_complete_reply
 from vibesbox_kernel.frontends.history import History, Request, history_file
 from vibesbox_kernel.frontends.magic_output import MagicDoor
+from vibesbox_kernel.frontends.notebook_metadata import apply_notebook_metadata
 from vibesbox_kernel.frontends.replies import FACTS, failure_of_error
+from vibesbox_kernel.frontends.setting_traits import ConfiguredSettings
 from vibesbox_kernel.sessions import SessionManager
 from vibesbox_kernel.shell.code_help import CodeHelp
 from vibesbox_kernel.shell.runner import CellRunner
@@ -37,7 +40,7 @@ SHUTDOWN_SECONDS = 0.8
 VERSION_SECONDS = 3.0
 
 
-class VibesboxKernel(QuickAnswers):
+class VibesboxKernel(ConfiguredSettings, QuickAnswers):
     """A kernel whose cells are shell scripts, each run as a managed session.
 
     ``self.session`` is Jupyter's message signer; our manager is ``self.sessions``.
@@ -52,21 +55,14 @@ class VibesboxKernel(QuickAnswers):
         ]
     )
 
-    interrupt_grace = traitlets.Float(
-        10.0, min=0.0, help="Seconds that a cell has to end by itself after an interrupt, before it is ended by force."
-    ).tag(config=True)
-
-    history_enabled = traitlets.Bool(
-        True, help="Whether cells are remembered for the up-arrow of consoles; one that begins with a blank never is."
-    ).tag(config=True)
-
     # ipykernel's pause before each reply, for a kernel whose user prints by sys.stdout; ours has none.
     _execute_sleep = traitlets.Float(0.0).tag(config=True)
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        notices = apply_notebook_metadata(self.settings, os.environ)
         self.sessions = SessionManager(instance=self._broker_id(), owner="Vibesbox kernel")
-        self._runner = CellRunner(self.sessions, interrupt_grace=self.interrupt_grace)
+        self._runner = CellRunner(self.sessions, settings=self.settings, notices=notices)
         magics = MagicDoor(self.sessions, self._runner, self._directory)
         self._cells = CellExecutor(self.sessions, self._runner, magics)
         ControlComms(self.sessions, self._runner).register()
@@ -145,7 +141,7 @@ class VibesboxKernel(QuickAnswers):
         """Run a cell; its output goes to the request that asked, whatever else is asked meanwhile."""
         parent, count = self.get_parent("shell"), self.execution_count
         front_end = self._stdin.of(parent, self._parent_ident["shell"], allowed=allow_stdin)
-        if store_history and not silent and self.history_enabled:
+        if store_history and not silent and self.settings.now.history_enabled:
             self._history.add(count, code)
         output = CellOutput(self, parent, silent=silent, respondent=front_end)
         run = self._cells.execute(_request_id(parent), code, label=f"In[{count}]", output=output)

@@ -185,6 +185,15 @@ class CellOptions:
 
 
 @dataclass(frozen=True)
+class ConfigArgs:
+    """``%vibesbox config``: which settings to show or (``reset``) to take back, and what to change."""
+
+    names: tuple[str, ...] = ()
+    changes: tuple[tuple[str, str], ...] = ()
+    reset: bool = False
+
+
+@dataclass(frozen=True)
 class VibesboxArgs:
     """``%vibesbox``: which sub-command, or None for the list of magics."""
 
@@ -241,6 +250,7 @@ MagicArgs = (
     | CellOptions
     | VibesboxArgs
     | StateArgs
+    | ConfigArgs
 )
 
 

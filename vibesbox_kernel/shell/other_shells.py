@@ -172,10 +172,10 @@ class OtherShellCell:
         if not (self.shell.reads_it_first or _CHANGES_THE_READING.search(script)):
             lines.append(quote(os.fsencode(self.path)) + b" -f -o extendedglob -n -- " + file + b" || builtin exit 2")
         if self.base is not None:  # the environment is a part of the state that was carried
-            lines.append(b"IFS=$' \\t\\n'; builtin declare +x $(builtin compgen -e)")
+            lines.append(b"IFS=$' \\t\\n'; builtin declare +x $(builtin compgen -X 'VIBESBOX_*' -e)")
         words = (self.path, *arguments, driver, str(cell.driver), str(cell.path), name, cell.mark, cell.bash)
         command = b" ".join(quote(os.fsencode(word)) for word in words)
-        lines.append(b"VIBESBOX_SESSION=$VIBESBOX_SESSION builtin exec -- " + command)
+        lines.append(b"builtin exec -- " + command)
         return b"\n".join(lines) + b"\n"
 
 

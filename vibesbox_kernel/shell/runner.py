@@ -12,7 +12,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from vibesbox_kernel.errors import (
@@ -22,7 +22,7 @@ from vibesbox_kernel.errors import (
     ShellStateError,
     VibesboxError,
 )
-from vibesbox_kernel.models import EndReason, IoMode, SessionInfo
+from vibesbox_kernel.models import EndReason, SessionInfo
 from vibesbox_kernel.shell.cell import Cell
 from vibesbox_kernel.shell.cell_files import Driver
 from vibesbox_kernel.shell.conversation import Respondent
@@ -35,6 +35,7 @@ from vibesbox_kernel.shell.outcome import CellOutcome, outcome_in_background, ou
 from vibesbox_kernel.shell.references import find
 from vibesbox_kernel.shell.running import Running, begin, while_ours
 from vibesbox_kernel.shell.script import make_script
+from vibesbox_kernel.shell.settings import Settings
 from vibesbox_kernel.shell.startup import first_state
 from vibesbox_kernel.shell.stream import OutputSink
 from vibesbox_kernel.shell.succession import LATER_SECONDS, Succession
@@ -42,8 +43,6 @@ from vibesbox_kernel.shell.turn import why_never
 
 if TYPE_CHECKING:
     from vibesbox_kernel.sessions import SessionManager
-
-STARTUP_SECONDS = 5.0
 
 BRIEF_SECONDS = 0.1
 """A cell that took longer is told of when all that is known of it, some milliseconds later."""
@@ -56,9 +55,8 @@ class CellRunner:
 
     Args:
         manager: Runs the sessions.
-        interrupt_grace: Seconds from an interrupt to its escalation.
-        startup_timeout: Seconds that the user's start-up files have.
-        default_shell: Runs the cells that name none; bash, if none is given.
+        settings: How cells are run; each is looked at when it is needed, so changes hold from the next cell on.
+        notices: What the user should be told with the first cell.
         cwd: Where the first cell begins; our own directory if none is given.
     """
 
@@ -66,20 +64,17 @@ class CellRunner:
         self,
         manager: SessionManager,
         *,
-        interrupt_grace: float = 10.0,
-        startup_timeout: float = STARTUP_SECONDS,
-        default_shell: str | None = None,
+        settings: Settings | None = None,
+        notices: Iterable[str] = (),
         cwd: str | None = None,
     ) -> None:
         self._manager = manager
-        self._interrupt_grace = interrupt_grace
-        self._startup_timeout = startup_timeout
-        self._default_shell = default_shell
+        self.settings = settings or Settings()
         self._cwd = cwd or os.getcwd()
         self._starting: asyncio.Task[None] | None = None
         self._driver: Driver | None = None
         self._succession: Succession | None = None
-        self._notices: list[str] = []
+        self._notices = list(notices)
         self.foreground = Foreground(manager)
         self._tasks: set[asyncio.Task[CellOutcome]] = set()
         self._handing_over: dict[asyncio.Task[Any], Running] = {}
@@ -217,9 +212,9 @@ class CellRunner:
         if self._driver is None:
             root = self._manager.workspace.path / f"shell-{secrets.token_hex(4)}"
             self._driver = Driver(root, bash, announcements=self._manager.announcements)
-        state, notices = await first_state(self._manager, self._driver, cwd=self._cwd, timeout=self._startup_timeout)
+        state, notices = await first_state(self._manager, self._driver, cwd=self._cwd, settings=self.settings.now)
         self._notices += notices
-        self._succession = Succession(self._manager, self._driver, state)
+        self._succession = Succession(self._manager, self._driver, state, self.settings)
 
     # Running
 
@@ -254,9 +249,9 @@ class CellRunner:
             succession.newest.state,
             succession.status,
             others=succession.others,
-            default_shell=self._default_shell,
+            default_shell=self.settings.now.default_shell,
         )
-        waiting = await succession.take(cell.options.io or IoMode.PTY)
+        waiting = await succession.take(cell.options.io)
         try:
             running = await begin(
                 self._manager,
@@ -266,7 +261,7 @@ class CellRunner:
                 label=label,
                 sink=sink,
                 respondent=respondent,
-                interrupt_grace=self._interrupt_grace,
+                settings=self.settings.now,
             )
         except BaseException:
             with contextlib.suppress(VibesboxError):  # the broker may be gone, which is what will be raised
@@ -385,7 +380,7 @@ class CellRunner:
         with self.foreground.beginning():
             info = await find(self._manager, str(ref))
             view = await open_view(self._manager, info, sink, respondent, lines=lines)
-        return await follow(self._manager, self.foreground, view, interrupt_grace=self._interrupt_grace)
+        return await follow(self._manager, self.foreground, view, interrupt_grace=self.settings.now.interrupt_grace)
 
     async def _let_go(self, ref: int | str | None) -> SessionInfo:
         info = self.foreground.let_go(ref)

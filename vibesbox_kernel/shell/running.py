@@ -22,6 +22,7 @@ from vibesbox_kernel.shell.outcome import CellOutcome, outcome_in_background
 from vibesbox_kernel.shell.program import Place
 from vibesbox_kernel.shell.references import label as label_of
 from vibesbox_kernel.shell.script import Script
+from vibesbox_kernel.shell.settings import Values
 from vibesbox_kernel.shell.spare import WaitingBash
 from vibesbox_kernel.shell.state import ShellState
 from vibesbox_kernel.shell.stream import OutputPump, OutputSink
@@ -175,7 +176,7 @@ async def begin(
     label: str,
     sink: OutputSink,
     respondent: Respondent | None,
-    interrupt_grace: float,
+    settings: Values,
 ) -> Running:
     """Give a waiting bash its cell, and show what it puts out. Runs on the engine.
 
@@ -199,12 +200,14 @@ async def begin(
     conversation: Conversation | None = None
     if respondent is not None and not options.background and waiting.io is not IoMode.PIPE:
         sink = line = HeldLine(sink, holds=respondent.can_answer)
-        pump = OutputPump(manager, waiting.session_id, line)
+        pump = OutputPump(manager, waiting.session_id, line, settings=settings)
         conversation = Conversation(manager, waiting.session_id, pump=pump, line=line, respondent=respondent)
     else:
-        pump = OutputPump(manager, waiting.session_id, sink)
+        pump = OutputPump(manager, waiting.session_id, sink, settings=settings)
     manager.displays.expect(waiting.session_id, pump)
-    interruption = Interruption(manager, waiting.session_id, grace=interrupt_grace, say=lambda step: say(sink, step))
+    interruption = Interruption(
+        manager, waiting.session_id, grace=settings.interrupt_grace, say=lambda step: say(sink, step)
+    )
     session = manager.get_session(waiting.session_id)
     if session is None:
         raise SessionNotFoundError(waiting.session_id)

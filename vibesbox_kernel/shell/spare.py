@@ -22,11 +22,21 @@ from vibesbox_kernel.shell.generations import Generation
 
 if TYPE_CHECKING:
     from vibesbox_kernel.sessions import SessionManager
+    from vibesbox_kernel.shell.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 NEXT_BLANK_SECONDS = 0.003
 """A blank bash is started when the cell that was just begun has had a little time for itself."""
+
+
+@dataclass(frozen=True)
+class Streams:
+    """What a bash reads and writes; its size is a terminal's."""
+
+    io: IoMode
+    rows: int
+    columns: int
 
 
 @dataclass(frozen=True)
@@ -36,7 +46,7 @@ class BlankBash:
     session_id: str
     pid: int
     directory: CellDirectory
-    io: IoMode
+    streams: Streams
 
 
 @dataclass(frozen=True)
@@ -75,38 +85,46 @@ class Spares:
     Args:
         manager: Runs the bashes, as prepared sessions.
         driver: The bash texts.
+        settings: What streams cells usually have.
     """
 
-    def __init__(self, manager: SessionManager, driver: Driver) -> None:
+    def __init__(self, manager: SessionManager, driver: Driver, settings: Settings) -> None:
         self._manager = manager
         self._driver = driver
+        self._settings = settings
         self._blank: asyncio.Task[BlankBash] | None = None
         self._spare: asyncio.Task[WaitingBash] | None = None
-        self._wanted: HandedOn | None = None
+        self._wanted: tuple[HandedOn, Streams] | None = None
         self._environment: Mapping[str, str] = unspeakable(os.environ)
 
     def prewarm(self, handed_on: HandedOn) -> None:
         """Have a spare with this soon; another one is given up."""
-        if self._spare is not None and self._wanted == handed_on:
+        wanted = handed_on, self._streams()
+        if self._spare is not None and self._wanted == wanted:
             return
         self.give_up()
-        self._wanted = handed_on
-        self._spare = asyncio.create_task(self._prepare(handed_on, IoMode.PTY), name="vibesbox-spare")
+        self._wanted = wanted
+        self._spare = asyncio.create_task(self._prepare(*wanted), name="vibesbox-spare")
         self._spare.add_done_callback(_log_failure)
 
-    async def take(self, handed_on: HandedOn, io: IoMode) -> WaitingBash:
+    async def take(self, handed_on: HandedOn, io: IoMode | None) -> WaitingBash:
         """A bash for a cell: the spare, if it fits, or else a new one.
+
+        Args:
+            handed_on: What it takes on.
+            io: Its streams; None for the usual ones.
 
         Raises:
             VibesboxError: None could be started.
         """
-        if io is IoMode.PTY and self._spare is not None and self._wanted == handed_on:
+        wanted = handed_on, self._streams(io)
+        if self._spare is not None and self._wanted == wanted:
             spare, self._spare = self._spare, None
             try:
                 return await spare
             except VibesboxError:
                 pass  # logged; what was in its way may be gone by now
-        return await self._prepare(handed_on, io)
+        return await self._prepare(*wanted)
 
     async def discard(self, waiting: WaitingBash | BlankBash) -> None:
         """End a bash that has not got a cell."""
@@ -133,37 +151,45 @@ class Spares:
             return
         await self.discard(waiting)
 
-    async def _prepare(self, handed_on: HandedOn, io: IoMode) -> WaitingBash:
+    def _streams(self, io: IoMode | None = None) -> Streams:
+        now = self._settings.now
+        return Streams(io or IoMode(now.io), now.rows, now.columns)
+
+    async def _prepare(self, handed_on: HandedOn, streams: Streams) -> WaitingBash:
         """A bash that has taken on a state, from the blank one if that will do."""
         generation, descriptors = handed_on.generation, handed_on.descriptors
-        if io is IoMode.PTY and descriptors is None:
-            blank = await self._take_blank()
+        if streams == self._streams() and descriptors is None:
+            blank = await self._take_blank(streams)
         else:
-            blank = await self._start(io, descriptors)
+            blank = await self._start(streams, descriptors)
         try:
             blank.directory.write_state(generation.state, private=() if descriptors is None else descriptors.private)
             await self._manager.tell_session(blank.session_id, TAKE_ON)
         except BaseException:
             await self.discard(blank)
             raise
-        return WaitingBash(blank.session_id, blank.pid, blank.directory, generation, descriptors, io)
+        return WaitingBash(blank.session_id, blank.pid, blank.directory, generation, descriptors, streams.io)
 
-    async def _take_blank(self) -> BlankBash:
+    async def _take_blank(self, streams: Streams) -> BlankBash:
         task = self._blank
-        self._blank = asyncio.create_task(self._start_soon(), name="vibesbox-blank")
+        self._blank = asyncio.create_task(self._start_soon(streams), name="vibesbox-blank")
         self._blank.add_done_callback(_log_failure)
         if task is not None:
             try:
-                return await task
+                blank = await task
             except VibesboxError:
                 pass  # logged; what was in its way may be gone by now
-        return await self._start(IoMode.PTY)
+            else:
+                if blank.streams == streams:
+                    return blank
+                await self.discard(blank)
+        return await self._start(streams)
 
-    async def _start_soon(self) -> BlankBash:
+    async def _start_soon(self, streams: Streams) -> BlankBash:
         await asyncio.sleep(NEXT_BLANK_SECONDS)
-        return await self._start(IoMode.PTY)
+        return await self._start(streams)
 
-    async def _start(self, io: IoMode, descriptors: OpenDescriptors | None = None) -> BlankBash:
+    async def _start(self, streams: Streams, descriptors: OpenDescriptors | None = None) -> BlankBash:
         environment = {**self._environment, **await self._manager.displays.open()}
         directory = self._driver.new_directory()
         try:
@@ -171,13 +197,15 @@ class Spares:
                 self._driver.cell_argv(directory),
                 env=environment,
                 cwd="/",
-                io=io,
+                io=streams.io,
+                rows=streams.rows,
+                columns=streams.columns,
                 descriptors=None if descriptors is None else descriptors.held,
             )
         except BaseException:
             directory.remove()
             raise
-        return BlankBash(prepared.session_id, prepared.pid, directory, io)
+        return BlankBash(prepared.session_id, prepared.pid, directory, streams)
 
 
 def _log_failure(task: asyncio.Task[WaitingBash] | asyncio.Task[BlankBash]) -> None:

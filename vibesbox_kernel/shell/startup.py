@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vibesbox_kernel.errors import ShellStateError
 from vibesbox_kernel.shell.cell_files import CellDirectory, Driver
 from vibesbox_kernel.shell.environment import first_environment
+from vibesbox_kernel.shell.settings import Values
 from vibesbox_kernel.shell.state import ShellState
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 async def first_state(
-    manager: SessionManager, driver: Driver, *, cwd: str, timeout: float
+    manager: SessionManager, driver: Driver, *, cwd: str, settings: Values
 ) -> tuple[ShellState, tuple[str, ...]]:
     """Read the start-up files; go without them if they fail or take too long.
 
@@ -29,7 +31,7 @@ async def first_state(
         manager: Runs the bash, as a session that is never listed.
         driver: The bash texts.
         cwd: Where the shell begins.
-        timeout: Seconds that the start-up files have.
+        settings: Whether start-up files are read, how long they may take, and which options are on from the start.
 
     Returns:
         The state, and what the user should be told.
@@ -37,14 +39,24 @@ async def first_state(
     Raises:
         ShellStateError: Not even a bash without start-up files works here.
     """
+    state, notices = await _read_or_go_without(manager, driver, cwd, settings)
+    wanted = {b"errexit": settings.errexit, b"pipefail": settings.pipefail}
+    return replace(state, options=state.options.union(name for name, on in wanted.items() if on)), notices
+
+
+async def _read_or_go_without(
+    manager: SessionManager, driver: Driver, cwd: str, settings: Values
+) -> tuple[ShellState, tuple[str, ...]]:
+    timeout, notices = settings.startup_timeout, tuple[str, ...]()
     try:
-        return await _read(manager, driver, cwd=cwd, timeout=timeout, rc_files=True), ()
+        if settings.rc_files:
+            return await _read(manager, driver, cwd=cwd, timeout=timeout, rc_files=True), ()
     except (ShellStateError, TimeoutError) as error:
         why = f"took longer than {timeout:g} s" if isinstance(error, TimeoutError) else f"failed ({error})"
-        notice = f"your shell's start-up files (~/.bashrc) {why}; this shell goes without them"
-        logger.warning("%s", notice)
+        notices = (f"your shell's start-up files (~/.bashrc) {why}; this shell goes without them",)
+        logger.warning("%s", notices[0])
     try:
-        return await _read(manager, driver, cwd=cwd, timeout=timeout, rc_files=False), (notice,)
+        return await _read(manager, driver, cwd=cwd, timeout=timeout, rc_files=False), notices
     except TimeoutError as error:
         raise ShellStateError(f"{driver.bash} does not answer within {timeout:g} s") from error
 

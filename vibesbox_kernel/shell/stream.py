@@ -24,6 +24,7 @@ from vibesbox_kernel.shell.human import format_bytes
 from vibesbox_kernel.shell.notes import say
 from vibesbox_kernel.shell.outgoing import Outgoing
 from vibesbox_kernel.shell.pacing import MAX_MESSAGE_BYTES, Clock, LoopClock, Pacer
+from vibesbox_kernel.shell.settings import Values
 from vibesbox_kernel.shell.tail_view import TailView, read_tail
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ COALESCE_SECONDS = 0.002
 GRACE_SECONDS = 0.5
 """After the head, before the tail is shown: a session that ends within it, slightly over the head, is shown whole."""
 TAIL_SECONDS = 1.0
-TAIL_LINES = 200
 TAIL_BYTES = 20_000
 FLUSH_SECONDS = 1.0
 DISPLAY_BYTES_PER_SECOND = 2_000_000
@@ -74,6 +74,7 @@ class OutputPump:
         sink: OutputSink,
         *,
         start: int = 0,
+        settings: Values | None = None,
         clock: Clock | None = None,
     ) -> None:
         """Prepare; nothing is read yet.
@@ -83,6 +84,7 @@ class OutputPump:
             session_id: The session.
             sink: Where its output goes.
             start: The cursor to begin at.
+            settings: How much of it is shown; the usual, if none are given.
             clock: Time; the event loop's, if none is given.
         """
         self._manager = manager
@@ -97,7 +99,9 @@ class OutputPump:
         self._display_turn = asyncio.Lock()
         self._full_screen = FullScreen(manager, session_id, self._clock)
         self._screens = 0
-        self._head = Head(start)
+        settings = settings or Values()
+        self._head = Head(start, max_lines=settings.head_lines, max_bytes=settings.head_bytes)
+        self._tail_lines = settings.tail_lines
         self._pending = Outgoing()
         self._pending_bytes = 0
         self._eof = False
@@ -246,7 +250,12 @@ class OutputPump:
         view = self._tail
         if view is None or end > view.end:
             view = await read_tail(
-                self._manager, self._session_id, oldest=oldest, end=end, max_lines=TAIL_LINES, max_bytes=TAIL_BYTES
+                self._manager,
+                self._session_id,
+                oldest=oldest,
+                end=end,
+                max_lines=self._tail_lines,
+                max_bytes=TAIL_BYTES,
             )
         if last and self._tail is None and view.start == oldest:
             for stream, data in view.pieces():

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from vibesbox_kernel.shell.descriptors import OpenDescriptors
     from vibesbox_kernel.shell.handing_over import CellEnd
     from vibesbox_kernel.shell.running import Running
+    from vibesbox_kernel.shell.settings import Settings
     from vibesbox_kernel.shell.state import ShellState
 
 LATER_SECONDS = 0.001
@@ -34,6 +35,7 @@ class Succession:
         manager: Runs the bashes.
         driver: The bash texts.
         state: What the first cell starts from.
+        settings: How its terminal shall be.
 
     Attributes:
         status: How the last foreground cell ended: the next one's ``$?``.
@@ -41,9 +43,9 @@ class Succession:
         generations: The states so far.
     """
 
-    def __init__(self, manager: SessionManager, driver: Driver, state: ShellState) -> None:
+    def __init__(self, manager: SessionManager, driver: Driver, state: ShellState, settings: Settings) -> None:
         self._manager = manager
-        self._spares = Spares(manager, driver)
+        self._spares = Spares(manager, driver, settings)
         self.generations = Generations(state)
         self._closed = False
         self._soon: asyncio.TimerHandle | None = None
@@ -60,7 +62,7 @@ class Succession:
     def _handed_on(self) -> HandedOn:
         return HandedOn(self.newest, self.generations.descriptors)
 
-    async def take(self, io: IoMode) -> WaitingBash:
+    async def take(self, io: IoMode | None) -> WaitingBash:
         """A bash of the newest generation.
 
         Raises:

@@ -22,6 +22,7 @@ from vibesbox_kernel.errors import (
 from vibesbox_kernel.models import SessionInfo
 from vibesbox_kernel.sessions.doctor import diagnose
 from vibesbox_kernel.shell.code_verbs import tend_code
+from vibesbox_kernel.shell.config_verbs import tend_settings
 from vibesbox_kernel.shell.doctor_text import describe as describe_diagnosis
 from vibesbox_kernel.shell.error_words import not_ours
 from vibesbox_kernel.shell.info_text import describe
@@ -30,6 +31,7 @@ from vibesbox_kernel.shell.magic_args import (
     AdoptArgs,
     BgArgs,
     CellOptions,
+    ConfigArgs,
     DurableArgs,
     FgArgs,
     FmtArgs,
@@ -107,7 +109,7 @@ async def carry_out(
             return await show_info(manager, args)
         case DurableArgs() | RenameArgs() | AdoptArgs() | ParallelArgs() as args:
             return await share(manager, args)
-        case VibesboxArgs() | StateArgs() as args:
+        case VibesboxArgs() | StateArgs() | ConfigArgs() as args:
             return await tend_vibesbox(manager, args, width=width, runner=runner)
         case LintArgs() | FmtArgs():
             return await tend_code(manager, call, runner=runner)
@@ -173,7 +175,11 @@ async def show_info(manager: SessionManager, args: InfoArgs) -> VerbResult:
 
 
 async def tend_vibesbox(
-    manager: SessionManager, args: VibesboxArgs | StateArgs, *, width: int = DEFAULT_WIDTH, runner: CellRunner | None
+    manager: SessionManager,
+    args: VibesboxArgs | StateArgs | ConfigArgs,
+    *,
+    width: int = DEFAULT_WIDTH,
+    runner: CellRunner | None,
 ) -> VerbResult:
     """``%vibesbox`` and its sub-commands."""
     match args:
@@ -183,8 +189,10 @@ async def tend_vibesbox(
             return say_about(args)
         case StateArgs() if runner is not None:
             return await tend_state(runner, args, width=width)
+        case ConfigArgs() if runner is not None:
+            return tend_settings(runner.settings, args)
         case _:
-            raise MagicError("there is no shell here that could have a state", magic="%vibesbox")
+            raise MagicError("there is no shell here that could have a state or settings", magic="%vibesbox")
 
 
 def say_about(args: VibesboxArgs) -> VerbResult:

@@ -8,13 +8,16 @@ from types import MappingProxyType
 from typing import Any
 
 from vibesbox_kernel.errors import MagicError
-from vibesbox_kernel.shell.magic_args import StateAction, StateArgs, VibesboxArgs
+from vibesbox_kernel.shell.magic_args import ConfigArgs, StateAction, StateArgs, VibesboxArgs
 from vibesbox_kernel.shell.magic_parser import MagicParser, nearest
+from vibesbox_kernel.shell.settings import SETTINGS
 
 SUBCOMMANDS: Mapping[str, str] = MappingProxyType(
     {
         "version": "which Vibesbox this is",
         "doctor": "what is guaranteed on this machine, and what is weaker",
+        "config": "the settings, their meaning and where each value comes from; `config NAME=VALUE` sets one for this "
+        "kernel or program, `config reset [NAME]` takes that back",
         "state": "what cells hand on to the next; `state reset`: begin again as after your start-up files; "
         "`state back [N]`: as it was N cells ago (1)",
     }
@@ -22,7 +25,10 @@ SUBCOMMANDS: Mapping[str, str] = MappingProxyType(
 """What may follow ``%vibesbox``, and what it does."""
 
 WORDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"state": tuple(action for action in StateAction if action is not StateAction.SHOW)}
+    {
+        "state": tuple(action for action in StateAction if action is not StateAction.SHOW),
+        "config": ("reset", *(f"{name}=" for name in SETTINGS)),
+    }
 )
 """What may follow a sub-command."""
 
@@ -40,7 +46,7 @@ def add_vibesbox(parser: MagicParser) -> None:
     parser.add_argument("words", nargs="*", metavar="…", help=argparse.SUPPRESS)
 
 
-def build_vibesbox(values: Mapping[str, Any]) -> VibesboxArgs | StateArgs:
+def build_vibesbox(values: Mapping[str, Any]) -> VibesboxArgs | StateArgs | ConfigArgs:
     """Each sub-command takes its own words."""
     subcommand, words = values["subcommand"], tuple(values["words"])
     build = _BUILD.get(subcommand)
@@ -78,7 +84,19 @@ def _cell_count(text: str) -> int:
     return int(text)
 
 
-_BUILD: Mapping[str, Callable[[Sequence[str]], StateArgs]] = MappingProxyType({"state": _build_state})
+def _build_config(words: Sequence[str]) -> ConfigArgs:
+    reset = words[:1] == ("reset",)
+    split = [word.partition("=") for word in (words[1:] if reset else words)]
+    names = tuple(dict.fromkeys(name for name, equals, _ in split if not equals))
+    changes = tuple((name, value) for name, equals, value in split if equals)
+    if reset and changes:
+        raise MagicError(f"%vibesbox config reset: give names only, not {'='.join(changes[0])}", magic="%vibesbox")
+    return ConfigArgs(names, changes, reset)
+
+
+_BUILD: Mapping[str, Callable[[Sequence[str]], StateArgs | ConfigArgs]] = MappingProxyType(
+    {"state": _build_state, "config": _build_config}
+)
 
 
 def _subcommand(text: str) -> str:

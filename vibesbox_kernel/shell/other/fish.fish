@@ -7,7 +7,7 @@ set -g __vb_label $argv[3]
 set -g __vb_mark $argv[4]
 set -g __vb_bash $argv[5]
 set -g __vb_of_fish argv history status pipestatus status_generation hostname version umask _ PWD OLDPWD SHLVL EUID \
-    FISH_VERSION CMD_DURATION COLUMNS LINES VIBESBOX_SESSION fish_pid fish_killring fish_kill_signal fish_history \
+    FISH_VERSION CMD_DURATION COLUMNS LINES fish_pid fish_killring fish_kill_signal fish_history \
     fish_bind_mode fish_private_mode dirprev dirnext __fish_bin_dir __fish_config_dir __fish_data_dir __fish_help_dir \
     __fish_sysconf_dir __fish_user_data_dir __fish_initialized
 
@@ -18,7 +18,7 @@ function __vb_finish --on-event fish_exit
         builtin pwd -L
         builtin printf '\n%s variables\n' $__vb_mark
         for name in (builtin set -g --names)
-            if builtin string match -q -r '^__vb_' -- $name; or builtin contains -- $name $__vb_of_fish
+            if builtin string match -q -r '^(__vb|VIBESBOX)_' -- $name; or builtin contains -- $name $__vb_of_fish
                 continue
             end
             builtin set -l export ''

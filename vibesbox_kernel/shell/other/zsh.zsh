@@ -26,7 +26,7 @@
             builtin print -r -- $'\n'"$__vb_mark variables"
             for __vb_name in ${(ko)parameters}; do
                 case $__vb_name:$parameters[$__vb_name] in
-                    (__vb_*|ZSH_*|PWD:*|OLDPWD:*|SHLVL:*|TTY:*|signals:*|VIBESBOX_SESSION:*|*:*local*) ;;
+                    (__vb_*|ZSH_*|PWD:*|OLDPWD:*|SHLVL:*|TTY:*|signals:*|VIBESBOX_*|*:*local*) ;;
                     (*:*readonly*special*|*:*hide*) ;;
                     (*:scalar*export*special*) builtin print -r -- "export $__vb_name=${(qqqq)${(P)__vb_name}}" ;;
                     (fpath:*|cdpath:*|IFS:*|WORDCHARS:*|NULLCMD:*|READNULLCMD:*) builtin typeset -p $__vb_name ;;
