@@ -15,6 +15,7 @@ from types import FrameType
 from jupyter_client.kernelspec import KernelSpecManager
 
 from benchmarks.cells import measure_cells
+from benchmarks.completion import measure_completion
 from benchmarks.core import NotMeasuredError
 from benchmarks.core_deaths import measure_cleanup, measure_deaths
 from benchmarks.core_idle import measure_idle, measure_many
@@ -23,13 +24,16 @@ from benchmarks.core_latency import measure_latency
 from benchmarks.core_output import measure_output
 from benchmarks.floods import measure_floods
 from benchmarks.kernels import KernelFailedError, running
+from benchmarks.lag import measure_lag
 from benchmarks.machine import describe_machine
+from benchmarks.scripts import measure_scripts
 from benchmarks.sessions import measure_sessions
 from benchmarks.startup import measure_startup
 from benchmarks.surroundings import BASH, OURS, PYTHON, SpecMissingError, install_specs, own_home
 from benchmarks.table import Table
 
-KERNEL_PARTS = ("cells", "floods", "startup")
+IN_KERNELS = ("cells", "scripts", "lag", "completion", "floods")
+KERNEL_PARTS = (*IN_KERNELS, "startup")
 CORE_PARTS = ("sessions", "output", "latency", "idle", "many", "deaths", "cleanup", "kills")
 PARTS = (*KERNEL_PARTS, *CORE_PARTS)
 LIMIT_SECONDS = 330
@@ -41,6 +45,8 @@ class Rounds:
     """How often things are measured."""
 
     cells: int
+    scripts: int
+    lines: int
     small_flood: int
     large_flood: int
     startup: int
@@ -53,10 +59,30 @@ class Rounds:
 
 
 THOROUGH = Rounds(
-    cells=40, small_flood=8, large_flood=4, startup=4, sessions=60, output=5, latency=6, at_once=1000, deaths=2
+    cells=40,
+    scripts=8,
+    lines=40,
+    small_flood=8,
+    large_flood=4,
+    startup=4,
+    sessions=60,
+    output=5,
+    latency=6,
+    at_once=1000,
+    deaths=2,
 )
 QUICK = Rounds(
-    cells=10, small_flood=3, large_flood=1, startup=1, sessions=15, output=1, latency=2, at_once=200, deaths=1
+    cells=10,
+    scripts=3,
+    lines=10,
+    small_flood=3,
+    large_flood=1,
+    startup=1,
+    sessions=15,
+    output=1,
+    latency=2,
+    at_once=200,
+    deaths=1,
 )
 
 
@@ -87,7 +113,7 @@ def main(arguments: Sequence[str]) -> int:
 def _measure(home: Path, rounds: Rounds, parts: Sequence[str]) -> Iterator[Table]:
     if any(part in parts for part in KERNEL_PARTS):
         specs = install_specs(home)
-        if "cells" in parts or "floods" in parts:
+        if any(part in parts for part in IN_KERNELS):
             yield from _measure_in_kernels(specs, home, rounds, parts)
         if "startup" in parts:
             yield measure_startup(specs, (OURS, PYTHON), home, rounds=rounds.startup)
@@ -112,13 +138,20 @@ def _measure_core(part: str, rounds: Rounds) -> Sequence[Table]:
 
 
 def _measure_in_kernels(specs: KernelSpecManager, home: Path, rounds: Rounds, parts: Sequence[str]) -> Iterator[Table]:
-    names = (OURS, BASH, PYTHON) if "cells" in parts else (OURS,)
+    compared = "cells" in parts or "lag" in parts
+    names = (OURS, BASH, PYTHON) if compared else (OURS,)
     with ExitStack() as stack:
         kernels = {name: stack.enter_context(running(specs, name, home)) for name in names}
         for kernel in kernels.values():
             kernel.wait_ready()
         if "cells" in parts:
             yield from measure_cells(kernels, rounds=rounds.cells)
+        if "scripts" in parts:
+            yield from measure_scripts(kernels[OURS], home, rounds=rounds.scripts)
+        if "lag" in parts:
+            yield measure_lag({name: kernels[name] for name in (OURS, BASH)}, lines=rounds.lines)
+        if "completion" in parts:
+            yield measure_completion(kernels[OURS], rounds=rounds.cells)
         if "floods" in parts:
             yield from measure_floods(kernels[OURS], small_rounds=rounds.small_flood, large_rounds=rounds.large_flood)
 

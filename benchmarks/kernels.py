@@ -131,6 +131,12 @@ class Kernel:
             self._reply(request, started + at_most)
         return list(requests.values())
 
+    def complete(self, code: str) -> tuple[float, list[str]]:
+        """Complete what is begun: how many seconds the reply took, and the matches."""
+        started = time.perf_counter()
+        reply = self._reply(self._client.complete(code), started + 10)
+        return time.perf_counter() - started, list(reply["matches"])
+
     def take_late(self, ran: Ran) -> None:
         """Add what comes after a cell's idle, should there be any."""
         while self._client.iopub_channel.socket.poll(round(LATE_SECONDS * 1000)):
@@ -154,14 +160,15 @@ class Kernel:
         parent = str(message["parent_header"].get("msg_id"))
         return parent, Message(at, size, message["header"]["msg_type"], message["content"])
 
-    def _reply(self, request: str, deadline: float) -> None:
+    def _reply(self, request: str, deadline: float) -> dict[str, Any]:
         while True:
             message = self._unpack(self._receive(self._client.shell_channel.socket, deadline))
             if message["parent_header"].get("msg_id") == request:
                 break
-        content = message["content"]
+        content: dict[str, Any] = message["content"]
         if content.get("status", "ok") != "ok":
             raise KernelFailedError(f"{self.name}: {content.get('ename')}: {content.get('evalue')}")
+        return content
 
     def _receive(self, socket: zmq.Socket[bytes], deadline: float) -> list[bytes]:
         while not socket.poll(200):
