@@ -152,6 +152,11 @@ async def test_of_a_shell_without_state_that_is_said_once(notebook: Notebook) ->
     assert notebook.shown.written == "none\n"
 
 
+async def test_the_path_of_our_own_bash_means_the_usual_shell(notebook: Notebook) -> None:
+    await notebook.run(f"%%session --shell {shutil.which('bash')}\nx=1")
+    assert await notebook.output("echo $x") == "1\n"
+
+
 async def test_a_shell_that_is_misspelt_is_named_rightly(notebook: Notebook) -> None:
     with pytest.raises(ShellNotFoundError, match=r"the shell basj can not be run: .*; did you mean bash\?"):
         await notebook.run("%%session --shell basj\necho")

@@ -17,6 +17,8 @@ from vibesbox_kernel.shell.syntax import Check, check_for
         ("if true", Check.STRICT),
         ("shopt -s extglob\necho !(a)", Check.EXTGLOB),
         (". ./lib\necho !(a)", Check.EXTGLOB),
+        ("x=1\n  source 'lib'\necho !(a)", Check.EXTGLOB),
+        ("echo 'End. Of'", Check.STRICT),
         ("alias begin='{'\nbegin echo; }", Check.NONE),
         ("x; alias a=b c=if\na", Check.NONE),
         ("alias a=b\necho 'x'", Check.STRICT),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +15,8 @@ from vibesbox_kernel.shell.program import Program, Replacement, SearchPath, name
 from vibesbox_kernel.shell.state import ShellState
 from vibesbox_kernel.shell.syntax import Check, check_for
 from vibesbox_kernel.shell.unseen import without_unseen
+
+_COMMAND = re.compile(r"(?m)^[ \t\r\f\v]*[^\s#]")
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,8 @@ def _replacement(
     if shell is None or shell == "bash":
         return None
     program = named_by_option(shell, search)
+    if program.name == "bash" and os.path.realpath(program.argv[0]) == os.path.realpath(shutil.which("bash") or ""):
+        return None  # by its path
     known = OTHER_SHELLS.get(program.name)
     return program if known is None else OtherShellCell(known, program.argv[0], others.newest(known.name))
 
@@ -109,4 +115,4 @@ def existing_directory(wanted: str) -> str:
 
 def _is_empty(script: str) -> bool:
     """Nothing but comments: a script like that ends with 0, whatever $? was before it."""
-    return all(not line.strip() or line.lstrip().startswith("#") for line in script.splitlines())
+    return _COMMAND.search(script) is None

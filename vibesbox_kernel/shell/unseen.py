@@ -22,7 +22,7 @@ def without_unseen(script: str, *, first_line: int = 1) -> tuple[str, tuple[str,
     if "\0" in script:
         notices.append(f"the cell has {_count(script.count(chr(0)), 'NUL character')}, which bash leaves out")
         script = script.replace("\0", "")
-    if _LONE_SURROGATE.search(script):
+    if not script.isascii() and _LONE_SURROGATE.search(script):
         script, count = _LONE_SURROGATE.subn("\N{REPLACEMENT CHARACTER}", script)
         notices.append(f"the cell has {_count(count, 'half character')} (a lone surrogate), now U+FFFD")
     if "\r\n" in script or script.endswith("\r"):
