@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from vibesbox_kernel.errors import VibesboxError
 from vibesbox_kernel.frontends.control_comm import ControlComms
+from vibesbox_kernel.frontends.ipython_completion import Completer
 from vibesbox_kernel.frontends.ipython_magics import Magics
 from vibesbox_kernel.frontends.ipython_output import kernel_of
 from vibesbox_kernel.frontends.setting_traits import ConfiguredSettings
 from vibesbox_kernel.sessions import SessionManager
+from vibesbox_kernel.shell.code_help import CodeHelp
 from vibesbox_kernel.shell.runner import CellRunner
 
 if TYPE_CHECKING:
@@ -70,6 +72,9 @@ class Extension:
         self._runner = CellRunner(self.manager, settings=self._settings.settings)
         self._magics = Magics(shell, self.manager, self._runner)
         self._magics.register()
+        self._help = CodeHelp(self.manager, self._runner)
+        self._completer = Completer(shell, self.manager, self._help)
+        self._completer.register()
         self._control = None if kernel is None else ControlComms(self.manager, self._runner)
         if self._control is not None:
             self._control.register()
@@ -86,6 +91,7 @@ class Extension:
         """
         atexit.unregister(self._at_exit)
         self._magics.remove()
+        self._completer.remove()
         if self._control is not None:
             self._control.unregister()
         with contextlib.suppress(ValueError):
@@ -111,6 +117,7 @@ class Extension:
             logger.info("no session could be prepared: %s", error)  # the first session will say it to the user
 
     async def _end_sessions(self) -> None:
+        await self._help.aclose()
         await self._runner.aclose()
         await self.manager.aclose()
 

@@ -39,7 +39,7 @@ from vibesbox_kernel.shell.magic_args import (
     TailArgs,
     WaitArgs,
 )
-from vibesbox_kernel.shell.magic_completion import complete_magic, known_refs
+from vibesbox_kernel.shell.magic_completion import known_refs
 from vibesbox_kernel.shell.magic_parser import HELP_OPTIONS
 from vibesbox_kernel.shell.magics import MAGICS, MagicCall, help_text, parse_call
 from vibesbox_kernel.shell.output_verbs import follow_output, tail_start
@@ -81,7 +81,6 @@ class Magics:
         self._mark_uses = MarkUses(MAGICS)
         self._tables: WeakSet[SessionTable] = WeakSet()
         self._replaced: list[tuple[str, str, Any]] = []
-        self._removed = False
 
     def register(self) -> None:
         """Add the magics to the shell."""
@@ -89,13 +88,10 @@ class Magics:
             self._add("line", name, self._ours_or_theirs(name, self._line_magic(name)))
             if magic.cell:
                 self._add("cell", name, self._cell_magic(name))
-            for shown in (f"%{name}", f"%%{name}")[: 1 + magic.cell]:
-                self._shell.set_hook("complete_command", self._complete, str_key=shown)  # type: ignore[no-untyped-call]
         self._shell.ast_transformers.append(self._mark_uses)
 
     def remove(self) -> None:
         """Take the magics out of the shell; what had their names before has them again."""
-        self._removed = True
         with contextlib.suppress(ValueError):
             self._shell.ast_transformers.remove(self._mark_uses)
         for kind, name, before in self._replaced:
@@ -112,15 +108,6 @@ class Magics:
         function.__doc__ = help_text(name)
         self._replaced.append((kind, name, self._shell.magics_manager.magics[kind].get(name)))
         self._shell.magics_manager.register_function(function, kind, name)
-
-    def _complete(self, _shell: object, event: Any) -> list[str]:
-        """What may follow at the cursor.
-
-        Source: IPython's documentation, ``InteractiveShell.set_hook`` with ``complete_command``.
-        """
-        if self._removed:  # a hook can not be taken away again
-            return []
-        return list(complete_magic(event.text_until_cursor, refs=lambda: known_refs(self._manager)).texts)
 
     def _line_magic(self, name: str) -> Callable[..., object]:
         @no_var_expand  # a $ in a command is the shell's
