@@ -39,6 +39,7 @@ class Blocked(NamedTuple):
     Attributes:
         group: Its process group.
         asleep: Nothing of it runs.
+        controlling: The terminal that controls it, if any does.
         hidden: The system does not let us see what it waits for, as of a set-uid program.
         reads: What its threads are blocked in reading.
         polls: What they wait for, perhaps among other things, before they read.
@@ -47,6 +48,7 @@ class Blocked(NamedTuple):
     group: int
     asleep: bool
     hidden: bool
+    controlling: Source | None = None
     reads: tuple[Reading, ...] = ()
     polls: tuple[Source, ...] = ()
 

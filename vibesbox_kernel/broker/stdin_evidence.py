@@ -4,6 +4,7 @@
 |---|---|
 | a thread is blocked reading the terminal | it waits, for sure |
 | one polls the terminal, and another process is blocked reading *another* terminal | it waits: the first one is a relay (sudo, script, apt) and what counts is the other terminal |
+| one polls the terminal, and another terminal controls other processes of the session | it is a relay, and what counts is that they do not read |
 | one polls the terminal | it may wait, and so it does if that lasts and it looks like it: the terminal is raw, or a prompt stands there |
 | a program that we can not see is asleep, echo off, line by line | it waits for a password |
 
@@ -89,16 +90,21 @@ class _Findings:
         self._poller = 0
         self._hidden = 0
         self._all_asleep = True
+        self._relayed = False
 
     def take(self, pid: int, blocked: Blocked) -> None:
         """Take one process in; the last one found counts, which is the one begun last."""
         foreground = self._terminal.group is None or blocked.group == self._terminal.group
+        # Whoever is controlled by no terminal, or by another, may read ours at any time (su -c).
+        may_read = foreground or blocked.controlling != self._terminal.source
         for reading in blocked.reads:
             if reading.source == self._terminal.source:
-                if foreground:
+                if may_read:
                     self._reader = pid, reading
             elif reading.source.is_terminal:
                 self._elsewhere = pid, reading
+        if blocked.controlling is not None and blocked.controlling != self._terminal.source:
+            self._relayed = True
         if not foreground:
             return
         self._all_asleep = self._all_asleep and blocked.asleep
@@ -119,7 +125,7 @@ class _Findings:
             return Evidence(_kind(system.terminal_modes(pid, reading.descriptor) or NO_MODES), pid, certain=True)
         if self._hidden and self._all_asleep and _kind(modes) == PASSWORD:
             return Evidence(PASSWORD, self._hidden, certain=True)
-        if self._poller and (self._prompted or _kind(modes) == KEYS):
+        if self._poller and not self._relayed and (self._prompted or _kind(modes) == KEYS):
             return Evidence(_kind(modes), self._poller, certain=False)
         return None
 

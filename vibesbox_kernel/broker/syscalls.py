@@ -47,13 +47,14 @@ def blocked(pid: int) -> Blocked | None:
     state = proc.stat(pid)
     if state is None:
         return None
-    group, asleep = int(state[2]), state[0] != b"R" and state[0] != b"D"
+    controlling = terminal(_device(int(state[4]))) if state[4] != b"0" else None
+    found = Blocked(int(state[2]), asleep=state[0] not in (b"R", b"D"), hidden=False, controlling=controlling)
     if state[0] in (b"Z", b"X", b"T") and int(state[17]) <= 1:
-        return Blocked(group, asleep=True, hidden=False)
+        return found
     try:
-        return _look(pid, state, Blocked(group, asleep, hidden=False))
+        return _look(pid, int(state[17]), found)
     except PermissionError:
-        return Blocked(group, asleep, hidden=True)
+        return found._replace(hidden=True)
     except (FileNotFoundError, ProcessLookupError):
         return None
 
@@ -96,11 +97,10 @@ def _name_of(master: int) -> str:
     return f"/dev/pts/{struct.unpack('I', fcntl.ioctl(master, _TIOCGPTN, bytes(4)))[0]}"
 
 
-def _look(pid: int, state: list[bytes], found: Blocked) -> Blocked:
+def _look(pid: int, count: int, found: Blocked) -> Blocked:
     reads: list[Reading] = []
     polls: list[Source] = []
-    controlling = _device(int(state[4]))
-    threads = [str(pid)] if int(state[17]) == 1 else os.listdir(f"/proc/{pid}/task")[:MAX_THREADS]
+    threads = [str(pid)] if count == 1 else os.listdir(f"/proc/{pid}/task")[:MAX_THREADS]
     for thread in threads:
         call = proc.read(f"/proc/{pid}/task/{thread}/syscall").split()
         kind = _KIND_OF.get(int(call[0])) if len(call) > 6 else None  # fewer words: it runs
@@ -108,10 +108,10 @@ def _look(pid: int, state: list[bytes], found: Blocked) -> Blocked:
             continue
         arguments = [int(one, 16) for one in call[1:7]]
         if kind in ("read", "readv", "splice"):
-            source = _source(pid, arguments[0], controlling)
+            source = _source(pid, arguments[0], found.controlling)
             reads += [Reading(source, arguments[0])] if source else []
         else:
-            sources = (_source(pid, one, controlling) for one in _awaited(pid, kind, arguments))
+            sources = (_source(pid, one, found.controlling) for one in _awaited(pid, kind, arguments))
             polls += [source for source in sources if source]
     return found._replace(reads=tuple(reads), polls=tuple(polls))
 
@@ -140,13 +140,13 @@ def _memory(pid: int, address: int, size: int) -> bytes:
         os.close(descriptor)
 
 
-def _source(pid: int, descriptor: int, controlling: int) -> Source | None:
+def _source(pid: int, descriptor: int, controlling: Source | None) -> Source | None:
     try:
         source = source_of(os.stat(f"/proc/{pid}/fd/{descriptor}"))
     except (FileNotFoundError, ProcessLookupError):
         return None
     # Whoever opens /dev/tty reads from the terminal that controls it.
-    return terminal(controlling) if source == terminal(_DEV_TTY) else source
+    return controlling if source == terminal(_DEV_TTY) else source
 
 
 def _device(number: int) -> int:
