@@ -80,6 +80,7 @@ class Bench:
 
     def prepare(self, *, gone: bool = False) -> Waiting:
         """Start the bash of the next cell; ``gone``: as if it had been given up at once."""
+        self.driver.libraries.fit(self.state)
         directory = self.driver.new_directory()
         directory.write_state(self.state)
         if gone:
@@ -231,7 +232,7 @@ class Bench:
         crashed = returncode in (-signal.SIGSEGV, -signal.SIGABRT)
         committed = dump is not None and way is not Way.SYNTAX and not crashed
         if committed and dump is not None:
-            self.state = ShellState.from_dump(dump, self.state)
+            self.state = ShellState.from_dump(dump, self.state, waiting.directory.kept)
         if waiting.pid not in self.kept:
             self._open.remove(waiting.output)
             os.close(waiting.output)

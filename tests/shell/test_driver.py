@@ -40,7 +40,7 @@ def test_messages_name_the_cell_and_its_line(bench: Bench) -> None:
 
 def test_a_message_from_a_function_of_an_earlier_cell_has_a_short_name(bench: Bench) -> None:
     bench.run("f() {\n  nosuchcommand\n}")
-    assert bench.run("f").text == "functions: line 3: nosuchcommand: command not found\n"
+    assert bench.run("f").text == "f(): line 2: nosuchcommand: command not found\n"
 
 
 def test_a_message_of_set_x_shows_nothing_of_the_driver(bench: Bench) -> None:

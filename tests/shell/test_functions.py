@@ -23,4 +23,4 @@ def test_functions_that_can_not_be_told_apart_are_not(bench: Bench) -> None:
 
 
 def test_no_functions_are_no_texts() -> None:
-    assert split_functions(b"", []) == {}
+    assert split_functions(b"", ()) == {}

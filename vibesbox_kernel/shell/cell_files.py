@@ -5,6 +5,8 @@ Layout, below a private directory of the runner's::
     driver/            the bash texts of this package; `nothing` is a fifo that no one writes to
     cell-7/            one per bash, made before it starts
         restore.sh, functions    the state that it starts from
+        f(), more-functions      functions that are not in the library (see function_library.py)
+        names, list, attributes  what it knows of these: see library.sh, attributes.sh
         begin.sh                 what its first line sources (directory, late options, traps, $?)
         In[12]                   the cell's text, under the name that its messages bear
         In[12].py                the text of a cell that another program runs (`program.py`, `other_shells.py`)
@@ -32,21 +34,30 @@ from pathlib import Path
 from vibesbox_kernel.errors import ShellStateError
 from vibesbox_kernel.sessions.prepared import Unattended
 from vibesbox_kernel.shell.dump import Dump, Way, new_mark, parse_dump
+from vibesbox_kernel.shell.function_library import FunctionLibraries, Wanted
+from vibesbox_kernel.shell.functions import numbered_as_written
+from vibesbox_kernel.shell.private_files import write_private
 from vibesbox_kernel.shell.program import Place, Replacement
 from vibesbox_kernel.shell.quoting import quote
-from vibesbox_kernel.shell.restore import begin_text, hide_text, restore_text
+from vibesbox_kernel.shell.restore import begin_text, functions_text, hide_text, restore_text
 from vibesbox_kernel.shell.state import Limits, ShellState
 from vibesbox_kernel.shell.syntax import Check
 
 _FILES = frozenset(
     {
+        "attributes",
+        "attributes-now",
         "begin.sh",
         "call.sh",
         "disabled",
         "exit-trap",
         "functions",
         "go",
+        "list",
+        "list-now",
         "locals",
+        "more-functions",
+        "names",
         "ready",
         "restore.log",
         "restore.sh",
@@ -56,14 +67,17 @@ _FILES = frozenset(
 )
 _TEXTS = (
     "at-exit.sh",
+    "attributes.sh",
     "common.sh",
     "finish.sh",
     "keep.sh",
     "leave.sh",
+    "library.sh",
     "opening.sh",
     "prepare.sh",
     "startup.sh",
     "syntax-error.sh",
+    "unchanged.sh",
 )
 _TEXTS_OF_OTHER_SHELLS = ("fish.fish", "zsh.zsh")
 
@@ -90,6 +104,7 @@ class Driver:
         self._cell_text = _without_comments(_text("cell.sh"))
         self.opening = _text("opening.sh").encode()
         self._inherited: Limits | None = None
+        self.libraries = FunctionLibraries(self.directory)
 
     def new_directory(self) -> CellDirectory:
         """Make the directory of the next bash."""
@@ -101,10 +116,11 @@ class Driver:
 
     def _lay_out(self) -> None:
         self.directory.mkdir(mode=0o700, parents=True)
+        self.libraries = FunctionLibraries(self.directory)
         for name in _TEXTS:
-            _write(self.directory / name, _text(name).encode())
+            write_private(self.directory / name, _text(name).encode())
         for name in _TEXTS_OF_OTHER_SHELLS:
-            _write(self.directory / name, _text(name, "other").encode())
+            write_private(self.directory / name, _text(name, "other").encode())
         os.mkfifo(self.directory / "nothing", 0o600)
 
     def cell_argv(self, directory: CellDirectory) -> list[str]:
@@ -120,6 +136,7 @@ class Driver:
             str(directory.path),
             directory.mark,
             self._announcements,
+            "" if directory.library is None else str(directory.library.directory),
         ]
 
     @property
@@ -150,7 +167,12 @@ class Driver:
 
 
 class CellDirectory:
-    """The directory of one bash."""
+    """The directory of one bash.
+
+    Attributes:
+        library: The functions that the bash reads as soon as it is started.
+        kept: Those of them that belong to the state that it has taken on.
+    """
 
     def __init__(self, path: Path, driver: Driver) -> None:
         self.path = path
@@ -158,6 +180,10 @@ class CellDirectory:
         self.driver = driver.directory
         self.bash = driver.bash
         self._driver = driver
+        self.library = driver.libraries.current
+        self.kept: Mapping[bytes, bytes] = {}
+        if self.library is not None:
+            (path / "functions").symlink_to(self.library.directory / "functions")
 
     def write_state(self, state: ShellState, *, private: Sequence[int] = ()) -> None:
         """Lay out the state that the bash takes on while it waits.
@@ -165,8 +191,23 @@ class CellDirectory:
         Args:
             private: Descriptors that it shall keep from its children.
         """
-        _write(self.path / "functions", state.functions)
-        _write(self.path / "restore.sh", hide_text(private) + restore_text(state))
+        wanted = self._driver.libraries.wanted(state, self.library)
+        functions = self._write_functions(wanted)
+        write_private(self.path / "restore.sh", hide_text(private) + restore_text(state, functions))
+        self.kept = wanted.kept
+
+    def _write_functions(self, wanted: Wanted) -> bytes:
+        """Lay out the functions that are not there yet; returns what brings them."""
+        files = {function_file(name): numbered_as_written(text) for name, text in wanted.single.items()}
+        if wanted.bulk:
+            files["functions" if self.library is None else "more-functions"] = wanted.bulk
+        for name, text in files.items():
+            write_private(self.path / name, text)
+        changed = self.library is not None and wanted.kept is not self.library.by_name
+        if self.library is not None and changed:
+            write_private(self.path / "names", self.library.names(wanted.kept))
+            write_private(self.path / "list", self.library.list_of(wanted.kept))
+        return functions_text(files, removed=wanted.removed, library=self.library is not None, fewer=changed)
 
     def write_cell(
         self,
@@ -200,9 +241,9 @@ class CellDirectory:
         begin = begin_text(state, status=status, directory=directory, exports=exports, inherited=inherited)
         # The opening stands on the cell's own first line, so that every line keeps its number.
         text = self._driver.opening + b"\n" * (line - 1) + script.encode("utf-8", "surrogateescape") + b"\n"
-        _write(self.path / "begin.sh", begin)
-        _write(self.path / name, text)
-        _write(self.path / "state", b"")  # made here: bash would make it with the user's umask
+        write_private(self.path / "begin.sh", begin)
+        write_private(self.path / name, text)
+        write_private(self.path / "state", b"")  # made here: bash would make it with the user's umask
         return self._write_call(name, check)
 
     def write_replacement(
@@ -235,13 +276,13 @@ class CellDirectory:
 
     def _write_call(self, name: str, check: Check) -> bytes:
         call = b"__vb_check=" + check.encode() + b" __vb_label=" + quote(os.fsencode(name)) + b"\n"
-        _write(self.path / "call.sh", call)
+        write_private(self.path / "call.sh", call)
         return BEGIN
 
     def write(self, name: str, data: bytes, *, executable: bool = False) -> Path:
         """Write a file that nobody else can read."""
         path = self.path / name
-        _write(path, data, mode=0o700 if executable else 0o600)
+        write_private(path, data, mode=0o700 if executable else 0o600)
         return path
 
     def read_dump(self) -> Dump:
@@ -293,15 +334,14 @@ def file_name(label: str) -> str:
     return f"cell {name}" if taken else name
 
 
+def function_file(name: bytes) -> str:
+    """The file of one function: its name is what messages from the function begin with."""
+    return file_name(f"{os.fsdecode(name)}()")
+
+
 def _text(name: str, shell: str = "bash") -> str:
     return resources.files("vibesbox_kernel.shell").joinpath(shell).joinpath(name).read_text("utf-8")
 
 
 def _without_comments(text: str) -> str:
     return "".join(line for line in text.splitlines(keepends=True) if not line.startswith("#"))
-
-
-def _write(path: Path, data: bytes, *, mode: int = 0o600) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
-    with open(descriptor, "wb") as file:
-        file.write(data)

@@ -63,9 +63,33 @@ def hide_text(descriptors: Sequence[int]) -> bytes:
     return _HIDE % b" ".join(b"%d" % number for number in descriptors) if descriptors else b""
 
 
-def restore_text(state: ShellState) -> bytes:
-    """What a waiting bash sources; a file ``functions`` beside it must hold ``state.functions``."""
-    return b"\n".join(_restore(state)) + b"\n"
+def functions_text(
+    files: Iterable[str], *, removed: Sequence[bytes] = (), library: bool = False, fewer: bool = False
+) -> bytes:
+    """What gives a bash the functions of a state besides those that it has.
+
+    Args:
+        files: Those that it lacks are in these files.
+        removed: Functions that it has and shall not have.
+        library: It has read a library.
+        fewer: It does not keep all of that; files ``names`` and ``list`` say what it keeps.
+    """
+    lines = [b"builtin unset -f -- " + b" ".join(map(quote, removed))] if removed else []
+    lines += [b"builtin . -- " + quote(os.fsencode(file)) for file in files]
+    if fewer:
+        lines.append(b"__vb_library=$__vb_cell; builtin mapfile -t __vb_functions <names")
+    if library:
+        lines.append(b'builtin . "$__vb_driver/attributes.sh" >|attributes')
+    return b"\n".join(lines)
+
+
+def restore_text(state: ShellState, functions: bytes = b"builtin . functions") -> bytes:
+    """What a waiting bash sources.
+
+    Args:
+        functions: What brings the functions; otherwise a file of that name beside it must hold ``state.functions``.
+    """
+    return b"\n".join(_restore(state, functions)) + b"\n"
 
 
 def begin_text(
@@ -88,7 +112,7 @@ def begin_text(
     return b"\n".join(_begin(state, status, directory, exports or {}, inherited)) + b"\n"
 
 
-def _restore(state: ShellState) -> Iterator[bytes]:
+def _restore(state: ShellState, functions: bytes) -> Iterator[bytes]:
     yield b"builtin shopt -u ${BASHOPTS//:/ }"
     yield b" ".join((b"builtin shopt -s", *sorted(state.shopts - _OTHER_SHOPTS)))
     yield state.umask
@@ -114,7 +138,12 @@ def _restore(state: ShellState) -> Iterator[bytes]:
         yield b'    builtin hash -p "${__vb_commands[$__vb_each]}" -- "$__vb_each"'
         yield b"done"
     yield state.aliases
-    yield b"builtin . functions"
+    # A function may have been read when more patterns were allowed than are now.
+    if b"extglob" not in state.shopts:
+        yield b"builtin shopt -s extglob"
+    yield functions
+    if b"extglob" not in state.shopts:
+        yield b"builtin shopt -u extglob"
     if b"expand_aliases" in state.shopts:
         yield b"builtin shopt -s expand_aliases"
 

@@ -136,7 +136,8 @@ class Running:
             status = end.exit_status or "its end was not seen"
             raise ShellStateError(f"the cell's shell did not hand over its state ({status})")
         base = self.waiting.generation.state
-        state = ShellState.from_dump(end.dump, base).without_exports(base, self.cell.options.env)
+        state = ShellState.from_dump(end.dump, base, self.waiting.directory.kept)
+        state = state.without_exports(base, self.cell.options.env)
         if self.cell.options.max_cpu_seconds is not None:
             state = state.with_cpu_limit_of(base)
         if self.script.for_one_cell and state.cwd == self.script.directory:

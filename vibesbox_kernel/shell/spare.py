@@ -29,6 +29,9 @@ logger = logging.getLogger(__name__)
 NEXT_BLANK_SECONDS = 0.003
 """A blank bash is started when the cell that was just begun has had a little time for itself."""
 
+BLANKS_WITH_LIBRARY = 3
+"""So many are kept ready where each has much to read before it is."""
+
 
 @dataclass(frozen=True)
 class Streams:
@@ -80,7 +83,7 @@ class WaitingBash:
 
 
 class Spares:
-    """Keeps one waiting bash of the newest generation, and one blank. Runs on the manager's engine.
+    """Keeps one waiting bash of the newest generation, and blank ones. Runs on the manager's engine.
 
     Args:
         manager: Runs the bashes, as prepared sessions.
@@ -92,7 +95,7 @@ class Spares:
         self._manager = manager
         self._driver = driver
         self._settings = settings
-        self._blank: asyncio.Task[BlankBash] | None = None
+        self._blanks: list[asyncio.Task[BlankBash]] = []
         self._spare: asyncio.Task[WaitingBash] | None = None
         self._wanted: tuple[HandedOn, Streams] | None = None
         self._environment: Mapping[str, str] = unspeakable(os.environ)
@@ -133,10 +136,12 @@ class Spares:
 
     async def aclose(self) -> None:
         """Give up what waits."""
-        for task in (self._spare, self._blank):
-            if task is not None:
-                await self._discard_when_there(task)
-        self._spare = self._blank = None
+        spare, self._spare = self._spare, None
+        blanks, self._blanks = self._blanks, []
+        if spare is not None:
+            await self._discard_when_there(spare)
+        for blank in blanks:
+            await self._discard_when_there(blank)
 
     def give_up(self) -> None:
         """End the spare, if there is one."""
@@ -158,6 +163,7 @@ class Spares:
     async def _prepare(self, handed_on: HandedOn, streams: Streams) -> WaitingBash:
         """A bash that has taken on a state, from the blank one if that will do."""
         generation, descriptors = handed_on.generation, handed_on.descriptors
+        self._driver.libraries.fit(generation.state)
         if streams == self._streams() and descriptors is None:
             blank = await self._take_blank(streams)
         else:
@@ -171,22 +177,31 @@ class Spares:
         return WaitingBash(blank.session_id, blank.pid, blank.directory, generation, descriptors, streams.io)
 
     async def _take_blank(self, streams: Streams) -> BlankBash:
-        task = self._blank
-        self._blank = asyncio.create_task(self._start_soon(streams), name="vibesbox-blank")
-        self._blank.add_done_callback(_log_failure)
-        if task is not None:
+        """The blank bash that was started first, if it is of the right kind; there will be others soon."""
+        for task in tuple(self._blanks):
+            if task not in self._blanks:
+                continue  # meanwhile another cell's
+            self._blanks.remove(task)
+            self._stock_up(streams)
             try:
                 blank = await task
             except VibesboxError:
-                pass  # logged; what was in its way may be gone by now
-            else:
-                if blank.streams == streams:
-                    return blank
-                await self.discard(blank)
+                continue  # logged; what was in its way may be gone by now
+            if blank.streams == streams and blank.directory.library is self._driver.libraries.current:
+                return blank
+            await self.discard(blank)
+        self._stock_up(streams)
         return await self._start(streams)
 
-    async def _start_soon(self, streams: Streams) -> BlankBash:
-        await asyncio.sleep(NEXT_BLANK_SECONDS)
+    def _stock_up(self, streams: Streams) -> None:
+        wanted = 1 if self._driver.libraries.current is None else BLANKS_WITH_LIBRARY
+        for place in range(len(self._blanks), wanted):
+            task = asyncio.create_task(self._start_soon(streams, place), name="vibesbox-blank")
+            task.add_done_callback(_log_failure)
+            self._blanks.append(task)
+
+    async def _start_soon(self, streams: Streams, place: int) -> BlankBash:
+        await asyncio.sleep(NEXT_BLANK_SECONDS * (1 + place))
         return await self._start(streams)
 
     async def _start(self, streams: Streams, descriptors: OpenDescriptors | None = None) -> BlankBash:

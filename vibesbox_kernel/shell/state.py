@@ -15,7 +15,7 @@ from functools import cached_property
 
 from vibesbox_kernel.errors import ShellStateError
 from vibesbox_kernel.shell.dump import TRAPS, Dump
-from vibesbox_kernel.shell.functions import split_functions
+from vibesbox_kernel.shell.functions import as_names, join_functions, split_functions
 from vibesbox_kernel.shell.quoting import unquote
 from vibesbox_kernel.shell.tool_path import without_tools
 
@@ -101,18 +101,19 @@ class ShellState:
     commands: bytes = b""
 
     @classmethod
-    def from_dump(cls, dump: Dump, previous: ShellState) -> ShellState:
+    def from_dump(cls, dump: Dump, previous: ShellState, kept: Mapping[bytes, bytes] | None = None) -> ShellState:
         """Read a state back.
 
         Args:
             dump: What the cell's bash wrote down.
             previous: The state that the cell began with, for what could not be seen at its end.
+            kept: The functions that are meant where it says that some are as they were.
 
         Raises:
             ShellStateError: A section is missing.
         """
         try:
-            return _read(dump.sections, previous)
+            return _read(dump.sections, previous, kept or {})
         except KeyError as error:
             raise ShellStateError(f"the shell's state has no section {error}") from error
 
@@ -129,7 +130,7 @@ class ShellState:
     @cached_property
     def functions_by_name(self) -> Mapping[bytes, bytes]:
         """What defines each function; empty where their texts can not be told apart."""
-        return split_functions(self.functions, [os.fsencode(name) for name in self.function_names])
+        return split_functions(self.functions, as_names(self.function_names))
 
     @property
     def cwd(self) -> str:
@@ -181,7 +182,8 @@ def _with(limits: Mapping[bytes, bytes], base: Mapping[bytes, bytes], letter: by
     return {**others, letter: base[letter]} if letter in base else others
 
 
-def _read(sections: Mapping[str, bytes], previous: ShellState) -> ShellState:
+def _read(sections: Mapping[str, bytes], previous: ShellState, kept: Mapping[bytes, bytes]) -> ShellState:
+    functions, function_names = _functions(sections, previous, kept)
     declarations = dict(_declarations(sections["variables"]))
     exported_size = {n for n in _TERMINAL_SIZE if declarations.get(n, b"").startswith(b"declare -x")}
     return ShellState(
@@ -191,8 +193,8 @@ def _read(sections: Mapping[str, bytes], previous: ShellState) -> ShellState:
             for name, text in declarations.items()
             if not _NOT_CARRIED.fullmatch(name) and (name not in _TERMINAL_SIZE or name in exported_size)
         },
-        functions=sections["functions"],
-        function_names=tuple(os.fsdecode(match[1]) for match in _FUNCTION_NAME.finditer(sections["function-names"])),
+        functions=functions,
+        function_names=function_names,
         aliases=sections["aliases"],
         options=frozenset(sections["options"].strip().split(b":")),
         shopts=frozenset(sections["shopt"].strip().split(b":")),
@@ -206,6 +208,24 @@ def _read(sections: Mapping[str, bytes], previous: ShellState) -> ShellState:
         old_directory=declarations.get(b"OLDPWD", b""),
         commands=sections["commands"].replace(b" BASH_CMDS", b" __vb_commands", 1).rstrip(b"\n"),
     )
+
+
+def _functions(
+    sections: Mapping[str, bytes], previous: ShellState, kept: Mapping[bytes, bytes]
+) -> tuple[bytes, tuple[str, ...]]:
+    """The text of all functions, and their names."""
+    text = sections["functions"]
+    names = tuple(match[1] for match in _FUNCTION_NAME.finditer(sections["function-names"]))
+    if "kept" not in sections:
+        return text, tuple(map(os.fsdecode, names))
+    others = split_functions(text, names)
+    if names and not others:  # they can not be told apart, but stand together
+        return b"".join((*kept.values(), text)), tuple(map(os.fsdecode, (*kept, *names)))
+    before = previous.functions_by_name
+    if len(before) == len(kept) + len(others) and all(before.get(name) == text for name, text in others.items()):
+        return previous.functions, previous.function_names
+    text, names = join_functions(kept, others)
+    return text, tuple(map(os.fsdecode, names))
 
 
 def _declarations(text: bytes) -> Iterator[tuple[bytes, bytes]]:

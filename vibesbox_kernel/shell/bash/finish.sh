@@ -45,6 +45,7 @@
             builtin printf '\n%s parameters\n' "$__vb_mark"
             (($#)) && builtin printf '%q\n' "$@"
         fi
+        [[ ! $__vb_library ]] || builtin . "$__vb_driver/unchanged.sh"
         builtin printf '\n%s functions\n' "$__vb_mark"
         builtin declare -f
         builtin printf '\n%s function-names\n' "$__vb_mark"

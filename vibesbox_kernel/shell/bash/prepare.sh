@@ -1,7 +1,8 @@
 # Before the cell: take on the state, wait for the word to begin, and look whether the cell can be read at all.
 #
 # Sourced by cell.sh with $1 the directory of these files, $3 the mark for `state` (see finish.sh), $4 the fifo for
-# announcements (see leave.sh; may be empty) and $2 the directory of this cell, which holds
+# announcements (see leave.sh; may be empty), $5 the functions to be read ahead (see library.sh; may be empty) and $2
+# the directory of this cell, which holds
 #   restore.sh, functions   the state that the cell starts from
 #   call.sh                 what the cell is called, and how it is to be looked at
 #   begin.sh                what must wait until the driver is out of the way (see restore.py)
@@ -11,7 +12,7 @@
 # Everything is in one group for the reason given in cell.sh, and every builtin is called by `builtin`: users define
 # functions named cd, exit and trap.
 {
-    __vb_driver=$1 __vb_cell=$2 __vb_mark=$3 __vb_announcements=${4-}
+    __vb_driver=$1 __vb_cell=$2 __vb_mark=$3 __vb_announcements=${4-} __vb_library=${5-}
     builtin set --
     # The cell's file is sourced by its bare name, for messages name it as it was given: `In[12]: line 3: ...`.
     builtin cd -P -- "$__vb_cell" 2>/dev/null || builtin exit 0 # given up before it was up, and its files are gone
@@ -23,6 +24,7 @@
         builtin ulimit -H -a
         builtin printf '\nend\n'
     } >|"$__vb_driver/limits"
+    [[ ! $__vb_library ]] || builtin . "$__vb_driver/library.sh"
     # The first `trap -p` looks at every signal: now, while nobody waits.
     builtin trap -p EXIT
 
