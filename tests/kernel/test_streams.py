@@ -42,3 +42,22 @@ def test_a_failing_cell_with_two_terminals_has_shown_all_before_its_reply(kernel
     wanted = "".join(f"{number}\n" for number in range(1, 501))
     for name in ("stdout", "stderr"):
         assert "".join(one["text"] for one in result.of_kind("stream") if one["name"] == name) == wanted
+
+
+def test_bars_that_are_rewritten_below_one_another_end_as_a_terminal_would_show_them(kernel: Driver) -> None:
+    """Jupyter: `clear_output` with wait, so that nothing flickers, and a display that is updated in place."""
+    step = r"printf '\033[2A\033[2K\ra: %s\n\033[2K\rb: %s\n' $n $n"
+    result = kernel.run(
+        f"echo first; echo a: 0; echo b: 0; sleep 0.3; for n in 1 2 3; do {step}; sleep 0.05; done; seq 2"
+    )
+    assert result.of_kind("clear_output") == [{"wait": True}]
+    shown = [*result.of_kind("display_data"), *result.of_kind("update_display_data")]
+    assert shown[-1]["data"]["text/plain"] == "first\na: 3\nb: 3\n1\n2"
+    assert len({one["transient"]["display_id"] for one in shown}) == 1
+
+
+def test_a_cell_that_shows_something_else_as_well_is_not_cleared(kernel: Driver) -> None:
+    """Ours: a first frame that stays is better than a picture that is lost."""
+    result = kernel.run(r"echo '# x' | vibesbox-show -t md; echo one; sleep 0.3; printf '\033[A\rONE\n'")
+    assert result.of_kind("clear_output") == []
+    assert result.of_kind("display_data")[-1]["data"]["text/plain"] == "ONE"

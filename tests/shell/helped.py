@@ -12,7 +12,7 @@ from vibesbox_kernel.sessions import SessionManager
 from vibesbox_kernel.shell.cell import parse_cell
 from vibesbox_kernel.shell.code_help import CodeHelp
 from vibesbox_kernel.shell.runner import CellRunner
-from vibesbox_kernel.shell.stream import OutputSink
+from vibesbox_kernel.shell.sink import OutputSink
 
 
 class HelpedShell:

@@ -34,6 +34,9 @@ class Shown:
         self.written += text
         self._loop.call_soon_threadsafe(self.changed.set)
 
+    def take_back(self, lines: int) -> None:
+        return
+
     def line(self, text: str) -> None:
         self.text(f"{text}\n" if not self.written or self.written.endswith("\n") else f"\n{text}\n")
 

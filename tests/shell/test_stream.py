@@ -35,6 +35,9 @@ class Recorder:
         self.got.append((self.clock.now(), "text", text))
         self.streams.append(stream)
 
+    def take_back(self, lines: int) -> None:
+        self.got.append((self.clock.now(), "take back", str(lines)))
+
     def line(self, text: str) -> None:
         self.got.append((self.clock.now(), "line", text))
 

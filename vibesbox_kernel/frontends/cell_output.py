@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from vibesbox_kernel.frontends.journal import Journal
 from vibesbox_kernel.models import StreamName
 
 if TYPE_CHECKING:
@@ -42,12 +43,22 @@ class CellOutput:
         self._silent = silent
         self._uid = uuid4().hex[:12]
         self._placed: set[str] = set()
+        self._journal: Journal | None = Journal()
         self._at_line_start = True
         self.payload: list[dict[str, Any]] = []
 
     def text(self, text: str, stream: StreamName = StreamName.STDOUT) -> None:
         """Show a session's output."""
         self._stream(stream.value, text)
+
+    def take_back(self, lines: int) -> None:
+        """Take back the last lines, if there is little else in the cell yet: it is cleared and written again."""
+        kept = None if self._journal is None else self._journal.without_last(lines)
+        if kept is not None:
+            self._journal = Journal()
+            self._send("clear_output", {"wait": True})
+            for name, text in kept:
+                self._stream(name, text)
 
     def omitted(self, notice: str) -> None:
         """Say in a line what of a session's output is left out; a later notice takes the line's place."""
@@ -67,6 +78,7 @@ class CellOutput:
         transient = {} if display_id is None else {"display_id": display_id}
         content = {"data": dict(data), "metadata": {}, "transient": transient}
         self._at_line_start = self._at_line_start or not update  # what follows a display begins anew
+        self._journal = None
         self._send("update_display_data" if update else "display_data", content)
 
     def replace_cell(self, text: str) -> None:
@@ -85,6 +97,8 @@ class CellOutput:
     def _stream(self, name: str, text: str) -> None:
         if text:
             self._at_line_start = text.endswith("\n")
+            if self._journal is not None and not self._journal.add(name, text):
+                self._journal = None
             self._send("stream", {"name": name, "text": text})
 
     def _send(self, kind: str, content: dict[str, Any]) -> None:

@@ -20,7 +20,7 @@ from IPython.display import publish_display_data
 
 from vibesbox_kernel.frontends.cell_output import CellOutput
 from vibesbox_kernel.models import StreamName
-from vibesbox_kernel.shell.stream import OutputSink
+from vibesbox_kernel.shell.sink import OutputSink
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -110,6 +110,10 @@ class Relay:
         """Called by the pump."""
         self._put(lambda sink: sink.text(text, stream))
 
+    def take_back(self, lines: int) -> None:
+        """Called by the pump."""
+        self._put(lambda sink: sink.take_back(lines))
+
     def line(self, text: str) -> None:
         """Called where something is to be said between the output."""
         self._put(lambda sink: sink.line(text))
@@ -166,6 +170,9 @@ class NotebookScreen:
         self._at_line_start = text.endswith("\n")
         write(text, error=stream is StreamName.STDERR)
 
+    def take_back(self, lines: int) -> None:
+        """Leave it: what else stands in this cell is not known here."""
+
     def omitted(self, notice: str) -> None:
         """Show what is left out."""
         self._place("omitted", notice)
@@ -210,6 +217,13 @@ class TerminalScreen:
         self._clear_line()
         self._at_line_start = text.endswith("\n")
         write(text, error=stream is StreamName.STDERR)
+
+    def take_back(self, lines: int) -> None:
+        """Go up and erase, where that can be done."""
+        self._clear_line()
+        if sys.stdout.isatty():
+            write("\r" + (f"\x1b[{lines}A" if lines else "") + "\x1b[J")
+            self._at_line_start = True
 
     def omitted(self, notice: str) -> None:
         """Show what is left out, the first time: what was written stays."""

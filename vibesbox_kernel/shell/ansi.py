@@ -54,15 +54,17 @@ class OutputFilter:
         screens: Whether a program draws on the whole screen.
     """
 
-    def __init__(self, *, terminal: bool = False) -> None:
+    def __init__(self, *, terminal: bool = False, moves: bool = False) -> None:
         """Start at the beginning of a line.
 
         Args:
             terminal: The text goes to a real terminal, which erases by itself: CSI K is kept, nothing is translated.
+            moves: The text goes to a ``Grid``, which performs moves of the cursor: these are kept as well.
         """
         self.line = LineModel()
         self.screens = Screens()
         self._terminal = terminal
+        self._moves = moves
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._held = ""
         self._in_string = False
@@ -171,6 +173,9 @@ class OutputFilter:
             self._take_style(f"\x1b[{parameters}m", out)
         elif final == "K" and parameters in ("", "0", "1", "2"):
             self._erase(parameters, out)
+        elif self._moves and final in "ABCDEFGJ" and not parameters.startswith("?"):
+            self._settle_return(out)
+            self._emit(f"\x1b[{parameters}{final}", out)
         else:
             self.screens.see(parameters, final)
 

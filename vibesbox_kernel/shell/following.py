@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from vibesbox_kernel.sessions import SessionManager
     from vibesbox_kernel.shell.conversation import Respondent
     from vibesbox_kernel.shell.foreground import Foreground
-    from vibesbox_kernel.shell.stream import OutputSink
+    from vibesbox_kernel.shell.sink import OutputSink
 
 
 @dataclass(frozen=True)

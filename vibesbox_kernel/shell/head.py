@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vibesbox_kernel.models import StreamName
 from vibesbox_kernel.shell.ansi import OutputFilter
+from vibesbox_kernel.shell.line_model import utf8_bytes
 
 HEAD_LINES = 1000
 HEAD_BYTES = 200_000
@@ -27,17 +28,18 @@ class Head:
         self._start = start
         self._max_lines = max_lines
         self._max_bytes = max_bytes
+        self._others_lines = self._others_bytes = 0
         self._filters = {StreamName.STDOUT: OutputFilter()}
 
     @property
     def lines(self) -> int:
         """Complete lines so far."""
-        return sum(one.line.lines for one in self._filters.values())
+        return self._others_lines + sum(one.line.lines for one in self._filters.values())
 
     @property
     def kept_bytes(self) -> int:
         """How many bytes the front-end keeps."""
-        return sum(one.line.kept_bytes for one in self._filters.values())
+        return self._others_bytes + sum(one.line.kept_bytes for one in self._filters.values())
 
     @property
     def half_full(self) -> bool:
@@ -75,6 +77,22 @@ class Head:
         """Take all of it, room or not."""
         self.cursor += len(data)
         return self._filter(stream).feed(data)
+
+    def pass_over(self, count: int) -> None:
+        """Move the cursor: what stands there is shown in another way than as text."""
+        self.cursor += count
+
+    def count(self, text: str) -> None:
+        """Count what is shown in another way; it takes room as well."""
+        self._others_lines += text.count("\n") + 1
+        self._others_bytes += utf8_bytes(text)
+
+    def end_line(self, stream: StreamName) -> str:
+        """What was held back of a stream; what comes next of it begins a line."""
+        one = self._filter(stream)
+        text = one.feed(b"", final=True)
+        one.line.add("\n")
+        return text
 
     def skip(self, count: int, notice: str) -> list[tuple[StreamName, str]]:
         """Leave out bytes that are gone, and say so in their place."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from vibesbox_kernel.models import StreamName
 
 if TYPE_CHECKING:
-    from vibesbox_kernel.shell.stream import OutputSink
+    from vibesbox_kernel.shell.sink import OutputSink
 
 HOLD_SECONDS = 0.15
 """A little longer than it takes to see that the session waits for input."""
@@ -53,6 +53,11 @@ class HeldLine:
         """Called where something is to be said between the output."""
         self.release()
         self._sink.line(text)
+
+    def take_back(self, lines: int) -> None:
+        """Called by the pump."""
+        self.take()
+        self._sink.take_back(lines)
 
     def omitted(self, notice: str) -> None:
         """Called by the pump."""

@@ -15,7 +15,7 @@ from vibesbox_kernel.shell.table_text import how_it_ended
 if TYPE_CHECKING:
     from vibesbox_kernel.sessions import SessionManager
     from vibesbox_kernel.shell.running import Running
-    from vibesbox_kernel.shell.stream import OutputSink
+    from vibesbox_kernel.shell.sink import OutputSink
 
 
 def say(sink: OutputSink, text: str) -> None:

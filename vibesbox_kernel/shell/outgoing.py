@@ -41,6 +41,23 @@ class Outgoing:
             self._last = runs[-1][0]
         return [(stream, _joined(texts)) for stream, texts in runs]
 
+    def take_back(self, stream: StreamName, lines: int) -> int | None:
+        """Take out the end of a stream's text: the last line, if it is not ended, and so many before.
+
+        Returns:
+            How many of those lines are not here but were sent before; None if all were here.
+        """
+        if not self._runs or self._runs[-1][0] is not stream:
+            return lines
+        text = "".join(self._runs.pop()[1])
+        at = len(text)
+        for _ in range(lines + 1):
+            at = text.rfind("\n", 0, at)
+            if at < 0:
+                return lines - text.count("\n")
+        self.add(stream, text[: at + 1])
+        return None
+
     def _gathered(self, runs: list[tuple[StreamName, list[str]]]) -> list[tuple[StreamName, list[str]]]:
         """One run of each stream; first goes on what was shown last."""
         streams = sorted({stream for stream, _ in runs}, key=lambda stream: stream is not self._last)

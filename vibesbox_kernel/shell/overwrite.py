@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 
 from vibesbox_kernel.shell.ansi import OutputFilter
+from vibesbox_kernel.shell.grid import Grid
 from vibesbox_kernel.shell.line_model import units
+from vibesbox_kernel.shell.moves import first_move
 
 _MOVE = re.compile(r"[\r\b]|\x1b\[[012]?K")
 _PIECE = re.compile(r"\x1b\[(?P<erase>[012]?)K|(?P<style>\x1b\[[0-9;:]*m)|(?P<move>[\r\b])|(?P<plain>[^\x1b\r\b]+)")
@@ -52,6 +54,10 @@ def perform(text: str) -> str:
 
 def clean(data: bytes) -> str:
     """Bytes of output, in one step, as text that shows as it stands."""
+    if first_move(data) < len(data):
+        grid = Grid()
+        grid.feed(OutputFilter(terminal=True, moves=True).feed(data, final=True))
+        return grid.text
     return perform(OutputFilter(terminal=True).feed(data, final=True))
 
 

@@ -36,8 +36,8 @@ from vibesbox_kernel.shell.references import find
 from vibesbox_kernel.shell.running import Running, begin, while_ours
 from vibesbox_kernel.shell.script import make_script
 from vibesbox_kernel.shell.settings import Settings
+from vibesbox_kernel.shell.sink import OutputSink
 from vibesbox_kernel.shell.startup import first_state
-from vibesbox_kernel.shell.stream import OutputSink
 from vibesbox_kernel.shell.succession import LATER_SECONDS, Succession
 from vibesbox_kernel.shell.turn import why_never
 

@@ -23,9 +23,10 @@ from vibesbox_kernel.shell.program import Place
 from vibesbox_kernel.shell.references import label as label_of
 from vibesbox_kernel.shell.script import Script
 from vibesbox_kernel.shell.settings import Values
+from vibesbox_kernel.shell.sink import OutputSink
 from vibesbox_kernel.shell.spare import WaitingBash
 from vibesbox_kernel.shell.state import ShellState
-from vibesbox_kernel.shell.stream import OutputPump, OutputSink
+from vibesbox_kernel.shell.stream import OutputPump
 from vibesbox_kernel.shell.turn import Turn, what_it_waits_for
 
 if TYPE_CHECKING:

@@ -11,20 +11,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
-from vibesbox_kernel.models import OutputChunk, StreamName
+from vibesbox_kernel.models import OutputChunk
 from vibesbox_kernel.sessions.displays import Display
 from vibesbox_kernel.sessions.text_output import dropped_line
 from vibesbox_kernel.shell.full_screen import FullScreen
 from vibesbox_kernel.shell.gallery import Gallery
 from vibesbox_kernel.shell.head import Head
-from vibesbox_kernel.shell.human import format_bytes
 from vibesbox_kernel.shell.notes import say
-from vibesbox_kernel.shell.outgoing import Outgoing
+from vibesbox_kernel.shell.omission import omission_notice
 from vibesbox_kernel.shell.pacing import MAX_MESSAGE_BYTES, Clock, LoopClock, Pacer
+from vibesbox_kernel.shell.page import Page
 from vibesbox_kernel.shell.settings import Values
+from vibesbox_kernel.shell.sink import OutputSink as OutputSink
 from vibesbox_kernel.shell.tail_view import TailView, read_tail
 
 if TYPE_CHECKING:
@@ -40,25 +40,6 @@ TAIL_BYTES = 20_000
 FLUSH_SECONDS = 1.0
 DISPLAY_BYTES_PER_SECOND = 2_000_000
 DISPLAY_BURST_BYTES = 10_000_000
-
-
-class OutputSink(Protocol):
-    """Where the output of one session is shown. Its methods are called on the loop that runs the pump."""
-
-    def text(self, text: str, stream: StreamName = StreamName.STDOUT) -> None:
-        r"""Append text to a stream: filtered, in whole characters, never ending in ``\r``."""
-
-    def line(self, text: str) -> None:
-        """Show a line of our own, beginning at a line's start."""
-
-    def omitted(self, notice: str) -> None:
-        """Show one line that says what is left out and how to see it. A later call replaces the line."""
-
-    def tail(self, text: str) -> None:
-        """Show the last lines in a block of their own, in place of its last contents."""
-
-    def display(self, data: Mapping[str, Any], *, display_id: str | None = None, update: bool = False) -> None:
-        """Show something rich, given by MIME types, behind what is shown; or in place of what has its id."""
 
 
 class OutputPump:
@@ -101,8 +82,8 @@ class OutputPump:
         self._screens = 0
         settings = settings or Values()
         self._head = Head(start, max_lines=settings.head_lines, max_bytes=settings.head_bytes)
+        self._page = Page(sink, self._head, uid=session_id)
         self._tail_lines = settings.tail_lines
-        self._pending = Outgoing()
         self._pending_bytes = 0
         self._eof = False
         self._tail: TailView | None = None
@@ -147,6 +128,7 @@ class OutputPump:
             async with self._lock:
                 await self._read_to(cursor)
                 self._send()
+                self._page.broken()
                 self._sink.display(display.data, display_id=display_id, update=update)
             self._gallery_pacer.spend(display.size, lines=self._head.lines)
         self._hurry.set()
@@ -215,6 +197,7 @@ class OutputPump:
             if self._head.on_screen:
                 notice = await self._full_screen.began()
                 self._send()
+                self._page.broken()
                 say(self._sink, notice)
                 self._spend(notice)
 
@@ -222,27 +205,20 @@ class OutputPump:
         if chunk.cursor != self._head.cursor or not self._wants_more():
             return  # a flush has read it already
         if chunk.dropped:
-            self._add(self._head.skip(chunk.dropped, dropped_line(chunk.dropped)))
+            self._page.broken()
+            self._page.add(self._head.skip(chunk.dropped, dropped_line(chunk.dropped)))
         for stream, data in chunk.pieces():
-            self._pending.add(stream, self._head.take(data, stream))
-            if self._head.over:
-                break
+            self._page.take(stream, data)
         self._pending_bytes += len(chunk.data)
         if chunk.eof and not self._head.over:
             self._eof = True
-            self._add(self._head.finish())
-
-    def _add(self, texts: Iterable[tuple[StreamName, str]]) -> None:
-        for stream, text in texts:
-            self._pending.add(stream, text)
+            self._page.add(self._head.finish())
 
     def _send(self) -> None:
         self._pending_bytes = 0
-        messages = self._pending.take()
-        for stream, text in messages:
-            self._sink.text(text, stream)
-        if messages:
-            self._spend("".join(text for _, text in messages))
+        sent = self._page.send()
+        if sent:
+            self._spend("".join(sent))
 
     async def _show_tail(self, end: int, *, last: bool) -> None:
         """Show what is behind the head: all of it as text if it is little, else its end, with a word on the rest."""
@@ -259,8 +235,8 @@ class OutputPump:
             )
         if last and self._tail is None and view.start == oldest:
             for stream, data in view.pieces():
-                self._pending.add(stream, self._head.absorb(data, stream))
-            self._add(self._head.finish() if self._eof else ())
+                self._page.absorb(stream, data)
+            self._page.add(self._head.finish() if self._eof else ())
             self._send()
             return
         self._send()
@@ -290,20 +266,3 @@ class OutputPump:
         """Wait, unless a flush comes."""
         self._hurry.clear()
         await self._clock.wait(self._hurry, seconds)
-
-
-def omission_notice(ref: str, count: int | None, *, dropped: int = 0) -> str:
-    """The line between the head and the tail.
-
-    Args:
-        ref: What the user can call the session.
-        count: How many bytes are left out; None as long as the output goes on.
-        dropped: How many bytes are not stored any more.
-    """
-    how = f"%tail {ref} -n 200 shows more, %tail {ref} --save FILE writes it all"
-    if count is None:
-        return f"[vibesbox: much output; from here on only its last lines are shown; {how}]"
-    if count == 0:
-        return f"[vibesbox: nothing is left out; the rest of the output follows; {how}]"
-    gone = f" ({dropped:,} bytes of the output are not stored any more)" if dropped else ""
-    return f"[vibesbox: {count:,} bytes ({format_bytes(count)}) are left out here{gone}; {how}]"
