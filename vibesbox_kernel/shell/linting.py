@@ -26,6 +26,7 @@ _UNUSED = 2034
 _UNASSIGNED = 2154
 _WIKI = "https://www.shellcheck.net/wiki/SC{}"
 _DIALECTS = frozenset({"bash", "dash", "ksh", "sh"})
+_LEFT = "text-align:left"
 _HAS_FINDINGS = (0, 1)
 """Source: shellcheck(1), RETURN VALUES."""
 
@@ -125,11 +126,12 @@ def _marked(finding: Finding) -> str:
 def _html(findings: list[Finding]) -> str:
     rows = "".join(
         f"<tr><td>{one.line}:{one.column}</td><td>{escape(one.level)}</td>"
-        f'<td style="text-align:left"><a href="{_WIKI.format(one.code)}" target="_blank">SC{one.code}</a>'
-        f' {escape(one.message)}<pre style="margin:0">{escape(one.source)}\n{_marked(one)}</pre></td></tr>'
+        f'<td style="{_LEFT}"><a href="{_WIKI.format(one.code)}" target="_blank">SC{one.code}</a>'
+        # As code: JupyterLab takes a text between two dollars for TeX.
+        f' <code>{escape(one.message)}</code><pre style="margin:0">{escape(one.source)}\n{_marked(one)}</pre></td></tr>'
         for one in findings
     )
-    head = "".join(f'<th scope="col">{name}</th>' for name in ("line", "level", "finding"))
+    head = "".join(f'<th scope="col" style="{_LEFT}">{name}</th>' for name in ("line", "level", "finding"))
     return f'<table class="vibesbox-lint"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
 
 

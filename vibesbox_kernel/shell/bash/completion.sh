@@ -93,28 +93,29 @@ __vb_expand() {
     esac
 }
 
-# __vb_collect LETTER COMPGEN_OPTION...
+# __vb_collect LETTER ACTION...: pairs. In one fork for all, which is most of what they cost.
 __vb_collect() {
-    builtin mapfile -t -O "${#__vb_found[@]}" __vb_found < <(builtin compgen "${@:2}" -P "$1" -- "$__vb_text")
+    builtin mapfile -t __vb_found < <(
+        while (($#)); do
+            builtin compgen -A "$2" -P "$1" -- "$__vb_text"
+            builtin shift 2
+        done
+    )
 }
 
 __vb_complete_command() {
     if [[ $__vb_text == */* ]]; then
         __vb_complete_file
-        return
+    else
+        __vb_collect a alias F function k keyword b builtin c command
     fi
-    __vb_collect a -A alias
-    __vb_collect F -A function
-    __vb_collect k -A keyword
-    __vb_collect b -A builtin
-    __vb_collect c -A command
 }
 
-__vb_complete_variable() { __vb_collect v -A variable; }
+__vb_complete_variable() { __vb_collect v variable; }
 
 __vb_complete_user() {
     __vb_text=${__vb_text#\~}
-    __vb_collect u -A user
+    __vb_collect u user
 }
 
 __vb_complete_file() {
