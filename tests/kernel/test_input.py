@@ -110,7 +110,7 @@ def test_comms_and_completion_are_answered_while_a_box_is_open(kernel: Driver) -
 
 
 def test_single_keys_are_not_asked_for(kernel: Driver) -> None:
-    """Ours: a line box can not send keys; the cell says what can be done."""
+    """Ours: a line box can not send keys; the cell says who wants them, and what can be done."""
     request = kernel.start("read -n 1 -s x")
     kernel.wait_text(request, "single keys")
     kernel.manager.interrupt_kernel()

@@ -7,10 +7,11 @@ import contextlib
 from typing import TYPE_CHECKING, Protocol
 
 from vibesbox_kernel.errors import BrokerError, SessionEndedError, SessionNotFoundError
-from vibesbox_kernel.models import InputKind
+from vibesbox_kernel.models import InputKind, ProcessInfo
 from vibesbox_kernel.shell.ansi import OutputFilter, without_styles
 from vibesbox_kernel.shell.held_line import HeldLine
 from vibesbox_kernel.shell.notes import say
+from vibesbox_kernel.shell.process_names import named
 
 if TYPE_CHECKING:
     from vibesbox_kernel.sessions import SessionManager
@@ -23,6 +24,7 @@ MAX_PROMPT_BYTES = 2000
 _END_OF_FILE = ("\x04", "^D")
 """What an answer consists of that is to end the input: Ctrl-D itself, or its name where it can not be typed."""
 
+_KEYS = "keys"
 _HOW_TO_END = "waits for input; the answer ^D ends it"
 _NOBODY_ANSWERS = "waits for input, and the front-end takes none (allow_stdin is false): it gets end of file"
 
@@ -61,6 +63,7 @@ class Conversation:
         self._line = line
         self._respondent = respondent
         self._said: set[str] = set()
+        self._attending = False
         self._task: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
@@ -71,25 +74,33 @@ class Conversation:
         """Nobody attends to the session any more; a question that is still open is withdrawn."""
         if self._task is not None:
             self._task.cancel()
+        if self._attending:
+            self._attending = False
+            self._manager.engine.start(self._attend(attended=False), name="vibesbox-input-left")
         self._line.close()
 
     async def _run(self) -> None:
         await asyncio.sleep(BRIEF_SECONDS)
         with contextlib.suppress(SessionNotFoundError, BrokerError):  # it is over, and was forgotten or lost
             while True:
-                with contextlib.suppress(SessionEndedError):  # over, or still in a queue
-                    await self._manager.attend_input(self._session_id)
+                if not self._attending:
+                    await self._attend(attended=True)
                 kind = await self._manager.wait_input_wanted(self._session_id)
                 if kind is None:
                     return
                 await self._respond(kind)
+
+    async def _attend(self, *, attended: bool) -> None:
+        with contextlib.suppress(SessionEndedError, SessionNotFoundError, BrokerError):  # over, or still in a queue
+            await self._manager.attend_input(self._session_id, attended=attended)
+            self._attending = attended
 
     async def _respond(self, kind: InputKind) -> None:
         if not self._respondent.can_answer:
             await self._end_input(kind)
         elif kind is InputKind.KEYS:
             if not self._pump.on_screen:  # which has been said already, and what to do
-                self._say_once(self._keys_wanted())
+                await self._say_that_keys_are_wanted()
             await self._manager.wait_input_not_wanted(self._session_id, kind)
         else:
             await self._ask(kind)
@@ -140,11 +151,21 @@ class Conversation:
         chunk = await self._manager.read(self._session_id, start, max_bytes=end - start) if end > start else None
         return last_line(chunk.data) if chunk is not None else ""
 
-    def _keys_wanted(self) -> str:
+    async def _say_that_keys_are_wanted(self) -> None:
+        """Once; of a program that draws on the whole screen the pump has said so."""
+        await self._pump.flush_to(self._manager.output_end(self._session_id))
+        if _KEYS in self._said or self._pump.on_screen:
+            return
+        self._said.add(_KEYS)
         info = self._manager.info(self._session_id)
-        return (
-            f"pid {info.pid} takes single keys, as full-screen programs and line editors do, and a cell has "
-            "no keyboard; an interrupt ends it; in the background (%%session --bg) %send types into it"
+        processes: tuple[ProcessInfo, ...] = ()
+        with contextlib.suppress(SessionEndedError):
+            processes = await self._manager.processes(self._session_id, awaited=True)
+        who = named(processes[-1:], leader=info.pid) or "a program"
+        say(
+            self._line,
+            f"{who} takes single keys, and a cell has no keyboard: %send {info.name or info.pid} -n TEXT types them, "
+            "from a subshell or once %bg has sent the cell away; an interrupt ends it",
         )
 
     def _say_once(self, notice: str) -> None:

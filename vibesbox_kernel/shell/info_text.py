@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from html import escape
 
-from vibesbox_kernel.models import EndReason, OnFull, OnLeftovers, SessionInfo, SessionPolicy, SessionStatus
+from vibesbox_kernel.models import EndReason, InputKind, OnFull, OnLeftovers, SessionInfo, SessionPolicy, SessionStatus
 from vibesbox_kernel.shell.human import format_bytes, format_duration
 from vibesbox_kernel.shell.references import label
 from vibesbox_kernel.shell.table_text import how_it_ended
@@ -47,6 +47,8 @@ def _facts(info: SessionInfo, now: datetime, where: str) -> Iterator[tuple[str, 
     yield "pid", str(info.pid or ("none yet" if info.ended_at is None else "none"))
     yield "session", info.session_id
     yield "status", how_it_ended(info, now)
+    if info.input_kind is not None:
+        yield "input", _input(info)
     if info.problem and info.end_reason is not EndReason.CANCELLED:
         yield "problem", info.problem
     yield from _times(info, now)
@@ -66,6 +68,16 @@ def _facts(info: SessionInfo, now: datetime, where: str) -> Iterator[tuple[str, 
     if info.leftovers:
         yield "left over", ", ".join(f"pid {pid}" for pid in info.leftovers)
     yield "command", _command(info.command)
+
+
+def _input(info: SessionInfo) -> str:
+    """What it waits for, and how it is given that."""
+    ref = info.name or info.pid
+    if info.input_kind is InputKind.PASSWORD:
+        return f"waits for a password: %send {ref} --secret asks you for it"
+    if info.input_kind is InputKind.KEYS:
+        return f"takes single keys: %send {ref} -n TEXT types them"
+    return f"waits for a line: %send {ref} TEXT types one, %send {ref} --eof ends the input"
 
 
 def _times(info: SessionInfo, now: datetime) -> Iterator[tuple[str, str]]:
