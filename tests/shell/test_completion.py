@@ -13,6 +13,7 @@ import pytest
 
 from tests.lifeline import Lifeline
 from tests.shell.helped import HelpedShell, helped_shell
+from vibesbox_kernel.shell.side_bashes import QUIET_SECONDS
 
 pytestmark = pytest.mark.anyio
 
@@ -223,6 +224,21 @@ async def test_the_questions_are_no_sessions_and_leave_nothing(tmp_path: Path) -
         assert shell.manager.list_sessions() == []
         await shell.help.aclose()
         assert [path.name for path in shell.manager.workspace.path.glob("side-*")] == []
+
+
+async def test_who_never_asks_pays_for_nothing(shell: HelpedShell) -> None:
+    """Ours: a notebook that is only run has no side bash; where somebody asks, it learns of a cell ahead of the next."""
+    await shell.run("one=1")
+    shell.help.refresh_soon()
+    await anyio.sleep(2 * QUIET_SECONDS)
+    assert list(shell.manager.workspace.path.glob("side-*")) == []
+    await shell.matches("echo $on")
+    (first,) = shell.manager.workspace.path.glob("side-*")
+    await shell.run("function_of_now() { :; }")
+    shell.help.refresh_soon()
+    with anyio.fail_after(5):
+        while first.exists():
+            await anyio.sleep(0.01)
 
 
 @pytest.mark.parametrize(

@@ -7,22 +7,19 @@ cursor, and must only find the command that the cursor stands in.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from vibesbox_kernel.shell.command_line import WORD_BREAKS, CommandLine, Piece, Place, Variable
+from vibesbox_kernel.shell.command_frame import Frame
+from vibesbox_kernel.shell.command_line import WORD_BREAKS, CommandLine, Place, Variable
 
 MAX_CHARACTERS = 1 << 16
 """Of a longer text only the end is read: a cell of a megabyte would take a second."""
 
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _BRACED = re.compile(r"\$\{[#!]?(\w*)", re.ASCII)
-_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*(?:\[[^]]*\])?\+?=", re.ASCII)
 _HEREDOC = re.compile(r"<<-?[ \t]*((?:[^\s;|&<>()\\'\"]|\\.|'[^']*'|\"[^\"]*\")+)")
 _QUOTING = re.compile(r"[\\'\"]")
-# After these a command begins.
-_LEADERS = frozenset(["then", "do", "else", "elif", "if", "while", "until", "!", "{", "time", "coproc"])
-_NAMES_FOLLOW = frozenset({"for", "select", "function"})
+_LAST_NAME = re.compile(r"[A-Za-z_]?\w*\Z", re.ASCII)
 _GLOB_SIGNS = "?*+@!"
 
 
@@ -42,61 +39,13 @@ def is_in_text(text: str) -> bool:
     return scanner.in_heredoc or scanner.in_quotes
 
 
-@dataclass
-class _Frame:
-    """A list of commands: the script's, or one in parentheses, in ``$(…)``, in backquotes.
-
-    Attributes:
-        opener: What it began with.
-        words: The finished words of the command that is being read.
-        start: Where the word that is being read begins, or None between words.
-        part: Where in it that begins which is to be completed.
-        pieces: What the part stands for; None once it has what can not be known without running it.
-        quote: The quote that is open.
-        redirects: The next word is a file that a redirection names.
-    """
-
-    opener: str
-    words: list[str] = field(default_factory=list)
-    start: int | None = None
-    part: int = 0
-    pieces: list[Piece] | None = field(default_factory=list)
-    quote: str = ""
-    redirects: bool = False
-
-    def begin_word(self, at: int) -> None:
-        if self.start is None:
-            self.start, self.part, self.pieces = at, at, []
-
-    def begin_part(self, at: int) -> None:
-        self.part, self.pieces = at, []
-
-    def add(self, piece: Piece | None) -> None:
-        if piece is None:
-            self.pieces = None
-        elif self.pieces is not None:
-            self.pieces.append(piece)
-
-    def end_word(self, text: str, at: int) -> None:
-        if self.start is None:
-            return
-        if not self.redirects:
-            self.words.append(text[self.start : at])
-        self.start, self.redirects = None, False
-
-    def end_command(self, text: str, at: int) -> None:
-        self.end_word(text, at)
-        self.words.clear()
-        self.redirects = False
-
-
 class _Scanner:
     """Reads a text once from its beginning to the cursor, which is its end."""
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._at = 0
-        self._frames = [_Frame("")]
+        self._frames = [Frame("")]
         self._heredocs: list[tuple[str, bool]] = []
         self._found: CommandLine | None = None
         self.in_heredoc = False
@@ -107,7 +56,7 @@ class _Scanner:
         return bool(self._frame.quote)
 
     @property
-    def _frame(self) -> _Frame:
+    def _frame(self) -> Frame:
         return self._frames[-1]
 
     def scan(self) -> CommandLine:
@@ -182,7 +131,7 @@ class _Scanner:
             frame.begin_word(self._at)
             frame.add(None)
             self._at += 2
-            self._frames.append(_Frame("("))
+            self._frames.append(Frame("("))
             return
         if frame.start is not None and self._text[frame.start : self._at].isdigit():
             frame.start = None  # a descriptor's number
@@ -214,7 +163,7 @@ class _Scanner:
 
     def _open(self, opener: str) -> None:
         self._at += 2 if opener == "((" else 1
-        self._frames.append(_Frame(opener))
+        self._frames.append(Frame(opener))
 
     def _close(self) -> None:
         opener = self._frame.opener
@@ -233,7 +182,7 @@ class _Scanner:
         else:
             self._frame.begin_word(self._at)
             self._frame.add(None)
-            self._frames.append(_Frame("`"))
+            self._frames.append(Frame("`"))
         self._at += 1
 
     def _comment(self) -> None:
@@ -261,7 +210,7 @@ class _Scanner:
             frame.add(char)
         self._at += 1
 
-    def _escaped(self, frame: _Frame) -> None:
+    def _escaped(self, frame: Frame) -> None:
         following = self._text[self._at + 1 : self._at + 2]
         if frame.quote == '"' and following not in ("$", "`", '"', "\\", "\n"):
             frame.add("\\")
@@ -278,7 +227,7 @@ class _Scanner:
             frame.add(None)
             arithmetic = self._text.startswith("((", self._at + 1)
             self._at += 3 if arithmetic else 2
-            self._frames.append(_Frame("((" if arithmetic else "$("))
+            self._frames.append(Frame("((" if arithmetic else "$("))
         elif following == "{":
             self._braced()
         elif following == "'" and not frame.quote:
@@ -344,57 +293,11 @@ class _Scanner:
         return CommandLine(Place.NOTHING, (), len(self._text), "")
 
     def _at_cursor(self) -> CommandLine:
-        frame, end = self._frame, len(self._text)
-        word_start = end if frame.start is None else frame.start
-        part = end if frame.start is None else frame.part
-        pieces = [] if frame.start is None else frame.pieces
-        if frame.opener == "((" and frame.start is not None:
-            name = re.search(r"[A-Za-z_]?\w*\Z", self._text, re.ASCII)
+        if self._frame.opener == "((" and self._frame.start is not None:
+            name = _LAST_NAME.search(self._text)
             assert name is not None
             return CommandLine(Place.VARIABLE, (), name.start(), name.group())
-        if pieces is None or frame.opener in ("((", "glob("):
-            return self._nothing()
-        words = _command_words(frame.words)
-        raw = self._text[part:end]
-        before = self._text[word_start:part]
-        return CommandLine(
-            _place(frame, words, raw, before, quoted=bool(frame.quote)),
-            words,
-            part,
-            raw,
-            tuple(_joined(pieces)),
-            frame.quote,
-            before,
-        )
-
-
-def _command_words(words: Sequence[str]) -> tuple[str, ...]:
-    """The words from the command's name on."""
-    at = 0
-    while at < len(words) and (words[at] in _LEADERS or _ASSIGNMENT.match(words[at])):
-        at += 1
-    return tuple(words[at:])
-
-
-def _place(frame: _Frame, words: Sequence[str], raw: str, before: str, *, quoted: bool) -> Place:
-    if raw.startswith("~") and "/" not in raw and not quoted:
-        return Place.USER
-    if frame.redirects or frame.opener == "=(":
-        return Place.FILE
-    if words:
-        return Place.NOTHING if len(words) == 1 and words[0] in _NAMES_FOLLOW else Place.ARGUMENT
-    return Place.FILE if _ASSIGNMENT.match(before) else Place.COMMAND
-
-
-def _joined(pieces: Sequence[Piece]) -> list[Piece]:
-    """The same with neighbouring texts in one."""
-    joined: list[Piece] = []
-    for piece in pieces:
-        if isinstance(piece, str) and joined and isinstance(joined[-1], str):
-            joined[-1] += piece
-        elif piece != "":
-            joined.append(piece)
-    return joined
+        return self._frame.command_line(self._text) or self._nothing()
 
 
 def _end_of_braces(text: str, at: int) -> int:

@@ -39,6 +39,7 @@ class SideBashes:
         self._known: Generation | None = None
         self._changing = asyncio.Lock()
         self._timer: asyncio.TimerHandle | None = None
+        self._asked = False
         self._closed = False
 
     async def state(self) -> ShellState:
@@ -57,6 +58,7 @@ class SideBashes:
         Raises:
             VibesboxError: It does not answer.
         """
+        self._asked = True
         side = await self._up_to_date()
         try:
             return await side.ask(function, *arguments)
@@ -65,10 +67,13 @@ class SideBashes:
                 self._drop(side)
 
     def refresh_soon(self) -> None:
-        """The state may have changed: let the side bash know when there is a moment of quiet."""
+        """The state may have changed: let the side bash know when there is a moment of quiet.
+
+        Not before somebody has asked for the first time: where a notebook is only run, nobody ever does.
+        """
         if self._timer is not None:
             self._timer.cancel()
-        if not self._closed:
+        if self._asked and not self._closed:
             self._timer = asyncio.get_running_loop().call_later(QUIET_SECONDS, self._refresh)
 
     async def aclose(self) -> None:
