@@ -14,9 +14,10 @@ from weakref import WeakSet
 from vibesbox_kernel.errors import SessionFailedError, VibesboxError
 from vibesbox_kernel.frontends.ipython_asking import Keyboard
 from vibesbox_kernel.frontends.ipython_errors import in_one_line
-from vibesbox_kernel.frontends.ipython_output import Display, Relay, Screen, write
+from vibesbox_kernel.frontends.ipython_output import Display, Relay, Screen
 from vibesbox_kernel.frontends.replies import failure_of_outcome
 from vibesbox_kernel.frontends.session_handle import Session
+from vibesbox_kernel.frontends.terminal_screen import write
 from vibesbox_kernel.models import EndReason, SessionStatus
 from vibesbox_kernel.shell.references import label
 

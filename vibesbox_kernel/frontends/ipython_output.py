@@ -8,7 +8,6 @@ belongs to; in a terminal it does not come between the lines that somebody is ty
 from __future__ import annotations
 
 import shutil
-import sys
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -19,6 +18,7 @@ from uuid import uuid4
 from IPython.display import publish_display_data
 
 from vibesbox_kernel.frontends.cell_output import CellOutput
+from vibesbox_kernel.frontends.terminal_screen import TerminalScreen, write
 from vibesbox_kernel.models import StreamName
 from vibesbox_kernel.shell.sink import OutputSink
 
@@ -201,80 +201,6 @@ class NotebookScreen:
         publish({"text/plain": text}, transient={"display_id": f"vb-{name}-{self._uid}"}, update=update)
 
 
-class TerminalScreen:
-    """Shows output in a terminal, where nothing can be replaced but the last line.
-
-    While much comes, that line follows the output; its last lines are written when there is no more.
-    """
-
-    def __init__(self) -> None:
-        self._tail = ""
-        self._following = False
-        self._at_line_start = True
-
-    def text(self, text: str, stream: StreamName = StreamName.STDOUT) -> None:
-        """Append text."""
-        self._clear_line()
-        self._at_line_start = text.endswith("\n")
-        write(text, error=stream is StreamName.STDERR)
-
-    def take_back(self, lines: int) -> None:
-        """Go up and erase, where that can be done."""
-        self._clear_line()
-        if sys.stdout.isatty():
-            write("\r" + (f"\x1b[{lines}A" if lines else "") + "\x1b[J")
-            self._at_line_start = True
-
-    def omitted(self, notice: str) -> None:
-        """Show what is left out, the first time: what was written stays."""
-        if not self._tail:
-            self.line(notice, error=True)
-
-    def tail(self, text: str) -> None:
-        """Keep the last lines for the end, and show the very last one as it changes."""
-        self._tail = text
-        last = next((line for line in reversed(text.splitlines()) if line.strip()), "")
-        if sys.stdout.isatty():
-            self._clear_line()
-            self._following = True
-            write(last[: shutil.get_terminal_size().columns - 1])
-
-    def display(self, data: Mapping[str, Any], *, display_id: str | None = None, update: bool = False) -> None:
-        """Show what of it is text; nothing can be replaced here."""
-        plain = data.get("text/plain")
-        if isinstance(plain, str):
-            self._clear_line()
-            write("" if self._at_line_start else "\n")
-            self.text(plain if plain.endswith("\n") else f"{plain}\n")
-
-    def line(self, text: str, *, error: bool = False) -> None:
-        """Show a line of our own."""
-        self._clear_line()
-        write("" if self._at_line_start else "\n")
-        self._at_line_start = True
-        write(f"{text.rstrip()}\n", error=error)
-
-    def close(self) -> None:
-        """Write the last lines."""
-        self._clear_line()
-        if self._tail:
-            self.text(self._tail if self._tail.endswith("\n") else f"{self._tail}\n")
-            self._tail = ""
-
-    def _clear_line(self) -> None:
-        if self._following:
-            self._following = False
-            write("\r\x1b[0m\x1b[K")
-
-
 def publish(data: Mapping[str, Any], **how: Any) -> None:
     """Show a MIME bundle by whatever shows bundles now."""
     publish_display_data(dict(data), **how)  # type: ignore[no-untyped-call]
-
-
-def write(text: str, *, error: bool = False) -> None:
-    """Write to what is Python's output now, and have it seen at once."""
-    stream = sys.stderr if error else sys.stdout
-    if text:
-        stream.write(text)
-        stream.flush()

@@ -1,0 +1,102 @@
+"""Output in a terminal, beside what the user types there."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from vibesbox_kernel.models import StreamName
+
+
+class TerminalScreen:
+    """Shows output in a terminal, where nothing can be replaced but what was written last.
+
+    While much comes, a line follows the output; its last lines are written when there is no more. A block of lines that
+    a program rewrites is rewritten here, too, until something else is written; where Python's output is no terminal,
+    only what it has come to is written.
+    """
+
+    def __init__(self) -> None:
+        self._block: tuple[str | None, str] | None = None
+        self._tail = ""
+        self._following = False
+        self._at_line_start = True
+
+    def text(self, text: str, stream: StreamName = StreamName.STDOUT) -> None:
+        """Append text."""
+        self._make_room()
+        self._at_line_start = text.endswith("\n")
+        write(text, error=stream is StreamName.STDERR)
+
+    def take_back(self, lines: int) -> None:
+        """Go up and erase, where that can be done."""
+        self._make_room()
+        if sys.stdout.isatty():
+            write("\r" + (f"\x1b[{lines}A" if lines else "") + "\x1b[J")
+            self._at_line_start = True
+
+    def omitted(self, notice: str) -> None:
+        """Show what is left out, the first time: what was written stays."""
+        if not self._tail:
+            self.line(notice, error=True)
+
+    def tail(self, text: str) -> None:
+        """Keep the last lines for the end, and show the very last one as it changes."""
+        self._tail = text
+        last = next((line for line in reversed(text.splitlines()) if line.strip()), "")
+        if sys.stdout.isatty():
+            self._make_room()
+            self._following = True
+            write(last[: shutil.get_terminal_size().columns - 1])
+
+    def display(self, data: Mapping[str, Any], *, display_id: str | None = None, update: bool = False) -> None:
+        """Show what of it is text."""
+        plain = data.get("text/plain")
+        if not isinstance(plain, str):
+            return
+        if update and self._block is not None and self._block[0] == display_id:
+            self._erase_block()
+        else:
+            self._make_room()
+            write("" if self._at_line_start else "\n")
+        self._block, self._at_line_start = (display_id, plain.removesuffix("\n")), True
+        if sys.stdout.isatty():
+            write(self._block[1])
+
+    def line(self, text: str, *, error: bool = False) -> None:
+        """Show a line of our own."""
+        self._make_room()
+        write("" if self._at_line_start else "\n")
+        self._at_line_start = True
+        write(f"{text.rstrip()}\n", error=error)
+
+    def close(self) -> None:
+        """Write the last lines."""
+        self._make_room()
+        if self._tail:
+            self.text(self._tail if self._tail.endswith("\n") else f"{self._tail}\n")
+            self._tail = ""
+
+    def _erase_block(self) -> None:
+        if self._block is not None and sys.stdout.isatty():
+            rows_up = self._block[1].count("\n")
+            write("\r" + (f"\x1b[{rows_up}A" if rows_up else "") + "\x1b[J")
+
+    def _make_room(self) -> None:
+        """For what comes next: end the block, erase the line that followed."""
+        if self._block is not None:
+            (_, text), self._block = self._block, None
+            write("\n" if sys.stdout.isatty() else f"{text}\n")
+        if self._following:
+            self._following = False
+            write("\r\x1b[0m\x1b[K")
+
+
+def write(text: str, *, error: bool = False) -> None:
+    """Write to what is Python's output now, and have it seen at once."""
+    stream = sys.stderr if error else sys.stdout
+    if text:
+        stream.write(text)
+        stream.flush()
