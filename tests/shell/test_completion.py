@@ -227,7 +227,7 @@ async def test_the_questions_are_no_sessions_and_leave_nothing(tmp_path: Path) -
 
 
 async def test_who_never_asks_pays_for_nothing(shell: HelpedShell) -> None:
-    """Ours: a notebook that is only run has no side bash; where somebody asks, it learns of a cell ahead of the next."""
+    """Ours: a notebook that is only run has no side bash; once somebody asks, it learns of each cell ahead."""
     await shell.run("one=1")
     shell.help.refresh_soon()
     await anyio.sleep(2 * QUIET_SECONDS)
