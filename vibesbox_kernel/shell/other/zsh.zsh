@@ -15,7 +15,7 @@
         builtin trap >|$__vb_cell/traps
         builtin emulate -LR zsh
         builtin zmodload zsh/parameter
-        builtin trap '' INT
+        builtin trap '' INT TERM
         unfunction __vb_finish
         zshexit_functions=(${zshexit_functions:#__vb_finish})
         (( ${#zshexit_functions} )) || builtin unset zshexit_functions
