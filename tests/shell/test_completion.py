@@ -13,7 +13,6 @@ import pytest
 
 from tests.lifeline import Lifeline
 from tests.shell.helped import HelpedShell, helped_shell
-from vibesbox_kernel.shell.side_bashes import QUIET_SECONDS
 
 pytestmark = pytest.mark.anyio
 
@@ -226,11 +225,12 @@ async def test_the_questions_are_no_sessions_and_leave_nothing(tmp_path: Path) -
         assert [path.name for path in shell.manager.workspace.path.glob("side-*")] == []
 
 
-async def test_who_never_asks_pays_for_nothing(shell: HelpedShell) -> None:
+async def test_who_never_asks_pays_for_nothing(shell: HelpedShell, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ours: a notebook that is only run has no side bash; once somebody asks, it learns of each cell ahead."""
+    monkeypatch.setattr("vibesbox_kernel.shell.side_bashes.QUIET_SECONDS", 0.0)
     await shell.run("one=1")
     shell.help.refresh_soon()
-    await anyio.sleep(2 * QUIET_SECONDS)
+    await shell.run("two=2")
     assert list(shell.manager.workspace.path.glob("side-*")) == []
     await shell.matches("echo $on")
     (first,) = shell.manager.workspace.path.glob("side-*")
