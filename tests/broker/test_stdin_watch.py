@@ -213,3 +213,14 @@ def test_a_look_that_fails_stops_no_other(house: House, monkeypatch: pytest.Monk
     monkeypatch.setattr(stdin_watch, "look", looks)
     house.sees[session] = READS
     house.until(lambda: session.waits_for == LINE, at_most=5)
+
+
+def test_when_there_is_too_much_to_look_at_each_has_its_turn(house: House):
+    """Ours: one that puts out something again and again does not keep us from the others."""
+    house.took = 0.01
+    sessions = [house.session(number + 1) for number in range(20)]
+    for _ in range(600):
+        for chatty in sessions[:5]:
+            house.watch.stirred(chatty)
+        house.loop.go_on(0.1)
+    assert set(house.looks) == set(sessions)

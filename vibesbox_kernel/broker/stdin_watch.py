@@ -93,13 +93,13 @@ class StdinWatch:
         watched = self._sessions.get(session)
         if watched is not None:
             watched.attended = attended
-            self._look_soon(watched, QUIET_SECONDS)
+            self._look_soon(watched)
 
     def stirred(self, session: Session) -> None:
         """It has put out something; cheap, and often."""
         watched = self._sessions.get(session)
         if watched is not None and watched.pause > QUIET_SECONDS:
-            self._look_soon(watched, QUIET_SECONDS)
+            self._look_soon(watched)
 
     def given(self, session: Session) -> None:
         """It is being given input: whatever it has waited for, it waits no more until it is seen to."""
@@ -111,15 +111,19 @@ class StdinWatch:
             watched.pause = ATTENDED_SECONDS  # output makes it sooner: the echo shows that it has arrived
             self._set_timer()
 
-    def _look_soon(self, watched: _Watched, seconds: float) -> None:
+    def _look_soon(self, watched: _Watched) -> None:
         watched.pause = QUIET_SECONDS
-        watched.due = min(watched.due, time.monotonic() + seconds)
-        self._set_timer()
+        watched.due = min(watched.due, time.monotonic() + QUIET_SECONDS)
+        self._turn_at(self._when(watched))  # without a look at all the others: output comes often
 
     def _set_timer(self) -> None:
-        if self._looking is not None or not self._sessions:
-            return
-        at = min(map(self._when, self._sessions.values()))
+        if self._sessions:
+            self._turn_at(min(map(self._when, self._sessions.values())))
+
+    def _turn_at(self, at: float) -> None:
+        """Have the next turn then, if none comes sooner."""
+        if self._looking is not None:
+            return  # its next slice comes at once, and then whatever is due
         if self._timer is not None and self._timer.is_set:
             if self._timer_at <= at:
                 return
@@ -152,7 +156,8 @@ class StdinWatch:
     def _choose(self) -> None:
         if not self._sessions:
             return
-        session, watched = min(self._sessions.items(), key=lambda one: self._when(one[1]))
+        # Among those that only the budget holds up the one that has waited longest.
+        session, watched = min(self._sessions.items(), key=lambda one: (self._when(one[1]), one[1].due))
         now = time.monotonic()
         if self._when(watched) > now:
             return
