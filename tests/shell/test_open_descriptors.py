@@ -136,3 +136,11 @@ async def end_of(reader: int) -> bool:
         data = await anyio.to_thread.run_sync(os.read, reader, 1, abandon_on_cancel=True)
     os.close(reader)
     return data == b""
+
+
+async def test_the_terminal_of_stderr_that_a_descriptor_stands_for_is_the_next_cells_own(notebook):
+    """Ours: of a session with two terminals neither is kept alive by a state."""
+    split = "%%session --io split\n"
+    await notebook.run(f"{split}exec 3>&2")
+    assert await notebook.output(f"{split}echo three >&3") == "three\n"
+    assert await notebook.output("echo three >&3") == "three\n"

@@ -138,6 +138,8 @@ def _take(session: Session, number: int) -> Held:
 def _standard_stream(session: Session, taken: int) -> int | None:
     """Which of the session's own streams a descriptor is; None for anything else."""
     if session.is_pty:
+        if any(outlet.device and outlet.device == os.fstat(taken).st_rdev for outlet in session.outlets):
+            return 2
         return 1 if system.is_terminal_of(session.pid, taken) else None
     found = os.fstat(taken)
     if stat.S_ISFIFO(found.st_mode):

@@ -66,13 +66,17 @@ class Launch:
 
 @dataclass(frozen=True, slots=True)
 class Launched:
-    """The leader's pid and our ends of its streams; -1 for one that does not exist."""
+    """The leader's pid and our ends of its streams; -1 for one that does not exist.
+
+    ``errors_device`` is the device number of the terminal that is its stderr, if that has one of its own.
+    """
 
     pid: int
     output: int
     input: int
     control: int
     errors: int = -1
+    errors_device: int = 0
 
 
 class LaunchFailedError(Exception):
@@ -153,6 +157,7 @@ def resize(master: int, rows: int, columns: int) -> None:
 def _launch(order: Launch, tag: int, descriptors: _Descriptors) -> Launched:
     actions: list[FileAction] = []
     control = feed = errors = -1
+    errors_device = 0
     if order.io in TERMINALS:
         output, terminal = descriptors.terminal(order.rows, order.columns)
         feed = output
@@ -170,6 +175,7 @@ def _launch(order: Launch, tag: int, descriptors: _Descriptors) -> Launched:
     if order.io == "split":
         # Not to be the controlling terminal: there is one already, which input goes to.
         errors, terminal = descriptors.terminal(order.rows, order.columns)
+        errors_device = os.stat(terminal).st_rdev
         actions.append((os.POSIX_SPAWN_OPEN, 2, terminal, os.O_RDWR | os.O_NOCTTY, 0))
     else:
         actions.append((os.POSIX_SPAWN_DUP2, 1, 2))
@@ -180,7 +186,7 @@ def _launch(order: Launch, tag: int, descriptors: _Descriptors) -> Launched:
     with sources_clear_of_targets(order.inherited) as pairs, _inherited(order, tag):
         pid = _spawn(order, [*actions, *((os.POSIX_SPAWN_DUP2, source, target) for source, target in pairs)])
     system.limit_descriptors(pid, order.descriptor_limit)
-    return Launched(pid=pid, output=output, input=feed, control=control, errors=errors)
+    return Launched(pid=pid, output=output, input=feed, control=control, errors=errors, errors_device=errors_device)
 
 
 def _spawn(order: Launch, actions: Sequence[FileAction]) -> int:

@@ -31,11 +31,13 @@ class Outlet:
     Attributes:
         descriptor: Our end: of a pipe, or a terminal's master.
         stream: Whose it is: that of stdout, or of both together, or of stderr.
+        device: The device number of the session's end, for a terminal of stderr's own.
         reopening: The next look at a terminal that no process has open just now.
     """
 
     descriptor: int
     stream: int = STDOUT
+    device: int = 0
     reopening: Timer | None = None
 
 

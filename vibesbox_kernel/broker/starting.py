@@ -132,7 +132,7 @@ class Starter:
 
 
 def _outlets(launched: Launched) -> tuple[Outlet, ...]:
-    errors = () if launched.errors < 0 else (Outlet(launched.errors, STDERR),)
+    errors = () if launched.errors < 0 else (Outlet(launched.errors, STDERR, launched.errors_device),)
     return (Outlet(launched.output), *errors)
 
 
