@@ -73,16 +73,25 @@ class InputKind(StrEnum):
 
 
 class IoMode(StrEnum):
-    """What a session's standard streams are connected to."""
+    """What a session's standard streams are connected to.
+
+    One pipe or one terminal for stdout and stderr has both in their true order; two of them tell which is which.
+    """
 
     PIPE = "pipe"
     PTY = "pty"
     SPLIT = "split"
+    SPLIT_PIPE = "split-pipe"
 
     @property
     def is_terminal(self) -> bool:
-        """Whether they are terminals: one, or one for stderr as well."""
-        return self is not IoMode.PIPE
+        """Whether they are terminals."""
+        return self in (IoMode.PTY, IoMode.SPLIT)
+
+    @property
+    def is_split(self) -> bool:
+        """Whether stderr is kept apart."""
+        return self in (IoMode.SPLIT, IoMode.SPLIT_PIPE)
 
 
 class StreamName(StrEnum):
@@ -289,7 +298,7 @@ class OutputChunk(_Frozen):
     ``dropped`` counts the bytes between the cursor asked for and the first byte of ``data`` that are
     gone (disk limit, full disk). ``eof`` says that nothing will ever follow ``next_cursor``.
 
-    Where stderr is kept apart (``IoMode.SPLIT``), ``errors`` has the ranges ``[start, end)`` of ``data``
+    Where stderr is kept apart (``IoMode.is_split``), ``errors`` has the ranges ``[start, end)`` of ``data``
     that were written to it, in their order.
     """
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.kernel.driver import Driver
 
 
-def test_with_two_terminals_each_message_has_its_streams_name(kernel: Driver) -> None:
+@pytest.mark.parametrize(("io", "terminal"), [("split", True), ("split-pipe", False)])
+def test_each_message_has_its_streams_name(kernel: Driver, io: str, terminal: bool) -> None:
     """Jupyter: a stream message says whose it is; front-ends and converters show stderr in another way."""
-    result = kernel.run(
-        "%%session --io split\necho one; sleep 0.05; echo two >&2; sleep 0.05; echo three; [[ -t 1 && -t 2 ]]"
-    )
+    test = f"{'' if terminal else '!'} [[ -t 1 || -t 2 ]]"
+    result = kernel.run(f"%%session --io {io}\necho one; sleep 0.05; echo two >&2; sleep 0.05; echo three; {test}")
     assert [(one["name"], one["text"]) for one in result.of_kind("stream")] == [
         ("stdout", "one\n"),
         ("stderr", "two\n"),

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from vibesbox_kernel.broker import system
 from vibesbox_kernel.broker.forked import ForkFailedError, fork_and_exec
 from vibesbox_kernel.broker.holding import Held, sources_clear_of_targets
-from vibesbox_kernel.broker.wire import CONTROL_DESCRIPTOR, TERMINALS
+from vibesbox_kernel.broker.wire import CONTROL_DESCRIPTOR, SPLIT, TERMINALS
 
 FileAction = tuple[int, int, str, int, int] | tuple[int, int, int]
 _IUTF8 = 0o40000  # the line editor erases characters, not bytes; the termios module does not name it
@@ -32,8 +32,8 @@ class Launch:
     """How to start one leader.
 
     Attributes:
-        io: ``pipe`` (stdout and stderr merged in one pipe), ``pty`` (a controlling terminal) or ``split`` (the
-            same, and another terminal for stderr).
+        io: ``pipe`` (stdout and stderr merged in one pipe), ``pty`` (a controlling terminal), ``split`` (the
+            same, and another terminal for stderr) or ``split-pipe`` (two pipes).
         feed: Give a pipe session an open standard input; otherwise it reads end of file at once.
         descriptor_limit: Its soft limit of open descriptors; the broker has raised its own.
         control: Give the child the read end of a control pipe as descriptor 250.
@@ -156,8 +156,7 @@ def resize(master: int, rows: int, columns: int) -> None:
 
 def _launch(order: Launch, tag: int, descriptors: _Descriptors) -> Launched:
     actions: list[FileAction] = []
-    control = feed = errors = -1
-    errors_device = 0
+    control = feed = -1
     if order.io in TERMINALS:
         output, terminal = descriptors.terminal(order.rows, order.columns)
         feed = output
@@ -172,13 +171,7 @@ def _launch(order: Launch, tag: int, descriptors: _Descriptors) -> Launched:
         else:
             actions.append((os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0))
         actions.append((os.POSIX_SPAWN_DUP2, childs, 1))
-    if order.io == "split":
-        # Not to be the controlling terminal: there is one already, which input goes to.
-        errors, terminal = descriptors.terminal(order.rows, order.columns)
-        errors_device = os.stat(terminal).st_rdev
-        actions.append((os.POSIX_SPAWN_OPEN, 2, terminal, os.O_RDWR | os.O_NOCTTY, 0))
-    else:
-        actions.append((os.POSIX_SPAWN_DUP2, 1, 2))
+    errors, errors_device = _open_errors(order, descriptors, actions)
     if order.control:
         read_end, control = descriptors.pipe_to_child()
         actions.append((os.POSIX_SPAWN_DUP2, read_end, CONTROL_DESCRIPTOR))
@@ -187,6 +180,21 @@ def _launch(order: Launch, tag: int, descriptors: _Descriptors) -> Launched:
         pid = _spawn(order, [*actions, *((os.POSIX_SPAWN_DUP2, source, target) for source, target in pairs)])
     system.limit_descriptors(pid, order.descriptor_limit)
     return Launched(pid=pid, output=output, input=feed, control=control, errors=errors, errors_device=errors_device)
+
+
+def _open_errors(order: Launch, descriptors: _Descriptors, actions: list[FileAction]) -> tuple[int, int]:
+    """See to the child's stderr; our end of it, if it has one of its own, and the device number of its terminal."""
+    if order.io not in SPLIT:
+        actions.append((os.POSIX_SPAWN_DUP2, 1, 2))
+        return -1, 0
+    if order.io not in TERMINALS:
+        errors, childs = descriptors.pipe_from_child()
+        actions.append((os.POSIX_SPAWN_DUP2, childs, 2))
+        return errors, 0
+    # Not to be the controlling terminal: there is one already, which input goes to.
+    errors, terminal = descriptors.terminal(order.rows, order.columns)
+    actions.append((os.POSIX_SPAWN_OPEN, 2, terminal, os.O_RDWR | os.O_NOCTTY, 0))
+    return errors, os.stat(terminal).st_rdev
 
 
 def _spawn(order: Launch, actions: Sequence[FileAction]) -> int:

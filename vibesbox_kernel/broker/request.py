@@ -13,7 +13,7 @@ from typing import NoReturn
 from vibesbox_kernel.broker.launch import Launch
 from vibesbox_kernel.broker.policy import Policy
 from vibesbox_kernel.broker.session import DEFAULT, Unattended
-from vibesbox_kernel.broker.wire import MAX_COMMAND_BYTES, SESSION_MARKER, Message, unpack_bytes
+from vibesbox_kernel.broker.wire import IO_KINDS, MAX_COMMAND_BYTES, SESSION_MARKER, Message, unpack_bytes
 
 MAX_TERMINAL_SIDE = 65_535
 MAX_NICE = 19
@@ -175,8 +175,8 @@ def launch_order(request: Message, *, prepared: bool, umask: int, limit: int) ->
         umask: Its umask.
         limit: Its soft limit of open descriptors.
     """
-    if request.get("io") not in ("pipe", "pty", "split"):
-        _refuse("io", "pipe, pty or split")
+    if request.get("io") not in IO_KINDS:
+        _refuse("io", f"one of {', '.join(IO_KINDS)}")
     return Launch(
         argv=_arguments(request),
         env={**_environment(request), SESSION_MARKER: session_id(request)},

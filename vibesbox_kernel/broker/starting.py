@@ -18,7 +18,7 @@ from vibesbox_kernel.broker.launch import Launch, Launched, LaunchFailedError, l
 from vibesbox_kernel.broker.policy import Policy
 from vibesbox_kernel.broker.session import Outlet, Session
 from vibesbox_kernel.broker.spool import LIMIT_BYTES, Spool
-from vibesbox_kernel.broker.wire import STDERR
+from vibesbox_kernel.broker.wire import SPLIT, STDERR
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class Starter:
                 limit_bytes=limit,
                 on_full=policy.on_full,
                 budget=self._budget,
-                split=order.io == "split",
+                split=order.io in SPLIT,
             ),
             order=replace(order, nice=policy.nice, cpu_seconds=policy.max_cpu_seconds),
             policy=policy,

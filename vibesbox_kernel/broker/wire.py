@@ -54,8 +54,14 @@ SEGMENT_PREFIX = "out."
 INDEX_PREFIX = "err."
 """Beside a segment, with the same cursor: which of its bytes were written to stderr; see ``stream_index``."""
 
+IO_KINDS = ("pipe", "pty", "split", "split-pipe")
+"""What a session's streams may be."""
+
 TERMINALS = frozenset({"pty", "split"})
-"""The kinds of streams that are terminals."""
+"""Those of these that are terminals."""
+
+SPLIT = frozenset({"split", "split-pipe"})
+"""Those that keep stderr apart."""
 
 STDOUT, STDERR = 0, 1
 MARK_BYTES = 8

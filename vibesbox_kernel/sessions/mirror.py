@@ -186,7 +186,7 @@ class Mirror:
         with self._lock:
             entry = self._entries.get(record["session_id"])
             if entry is None:
-                spool = SpoolReader(Path(record["directory"]), split=record["io"] == IoMode.SPLIT)
+                spool = SpoolReader(Path(record["directory"]), split=IoMode(record["io"]).is_split)
                 entry = Entry(record, command, instance, spool, TextOutput(spool))
                 self._entries[record["session_id"]] = entry
                 self._list_pid(entry)

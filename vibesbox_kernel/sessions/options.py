@@ -46,7 +46,8 @@ class SessionOptions(PolicyOptions, total=False):
         name: By which the session can be referred to; unique among the running.
         cwd: Its working directory; the default is ours, now.
         env: Variables to set, or to remove (None), in a copy of our environment.
-        io: ``pipe`` (the default), ``pty`` for a terminal of its own, or ``split`` for a second one for stderr.
+        io: ``pipe`` (the default), ``pty`` for a terminal of its own; ``split-pipe`` and ``split`` for a second
+            one of these for stderr.
         stdin: Whether it can be sent input (the default); without, a pipe session reads end of file at once.
         rows: Height of its terminal (24).
         columns: Width of its terminal (100).

@@ -138,7 +138,7 @@ def _choose(ref: Ref, sessions: list[Found]) -> Found:
 
 
 def _entry(found: Found) -> Entry:
-    spool = SpoolReader(found.directory, split=found.record["io"] == IoMode.SPLIT)
+    spool = SpoolReader(found.directory, split=IoMode(found.record["io"]).is_split)
     entry = Entry(found.record, found.command, found.instance, spool, TextOutput(spool))
     entry.pids = (entry.pid,) if entry.pid is not None else ()
     return entry

@@ -6,7 +6,6 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from vibesbox_kernel.models import IoMode
 from vibesbox_kernel.shell.conversation import Conversation
 from vibesbox_kernel.shell.escalation import Interruption
 from vibesbox_kernel.shell.held_line import HeldLine
@@ -64,7 +63,7 @@ async def open_view(
     """
     session_id = info.session_id
     start = await tail_start(manager, session_id, lines=lines)
-    if respondent is None or info.io is IoMode.PIPE or not manager.is_ours(session_id):
+    if respondent is None or not info.io.is_terminal or not manager.is_ours(session_id):
         return View(session_id, sink, OutputPump(manager, session_id, sink, start=start), None)
     line = HeldLine(sink, holds=respondent.can_answer)
     pump = OutputPump(manager, session_id, line, start=start)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from vibesbox_kernel.errors import BrokerError, SessionEndedError, SessionNotFoundError, ShellStateError
-from vibesbox_kernel.models import IoMode, SessionInfo
+from vibesbox_kernel.models import SessionInfo
 from vibesbox_kernel.shell.cell import Cell
 from vibesbox_kernel.shell.conversation import Conversation, Respondent
 from vibesbox_kernel.shell.escalation import Interruption
@@ -200,7 +200,7 @@ async def begin(
     )
     turn = Turn(manager, waiting.session_id)
     conversation: Conversation | None = None
-    if respondent is not None and not options.background and waiting.io is not IoMode.PIPE:
+    if respondent is not None and not options.background and waiting.io.is_terminal:
         sink = line = HeldLine(sink, holds=respondent.can_answer)
         pump = OutputPump(manager, waiting.session_id, line, settings=settings)
         conversation = Conversation(manager, waiting.session_id, pump=pump, line=line, respondent=respondent)
@@ -222,7 +222,7 @@ async def begin(
         conversation.begin()
     if turn.waits:
         say(sink, _waits_for(manager, running))
-    if running.foreground and waiting.io is IoMode.PIPE:
+    if running.foreground and not waiting.io.is_terminal:
         # A script's standard input: nobody could send it anything while it keeps the notebook waiting.
         with contextlib.suppress(SessionEndedError):
             await manager.send_input(waiting.session_id, b"", eof=True)

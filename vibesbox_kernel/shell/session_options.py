@@ -35,8 +35,8 @@ def add_session(parser: MagicParser) -> None:
         "--io",
         type=_choice_of(IoMode),
         choices=list(IoMode),
-        metavar="pty|split|pipe",
-        help="a terminal, one for stdout and one for stderr, or pipes",
+        metavar="|".join(IoMode),
+        help="a terminal (pty), a second one for stderr (split), a pipe, or two (split-pipe)",
     )
     parser.add_argument("--cwd", type=not_empty, metavar="D", help="the directory to run in")
     parser.add_argument(
