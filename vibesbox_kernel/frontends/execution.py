@@ -142,7 +142,7 @@ class CellExecutor:
         return await self._attend(run, output)
 
     async def _run_again(self, args: RerunArgs, label: str, output: CellOutput) -> Report:
-        cell = await cell_again(self._manager, args)
+        cell = await cell_again(self._manager, args, self._runner.remembered)
         output.line(f"[vibesbox: runs again: {command_line(cell.script)}]")
         return await self._run(cell, label, output)
 

@@ -164,7 +164,7 @@ class Magics:
                 self._foreground.let_go(args.ref)
                 return None
             case RerunArgs() as args:
-                return self._run(self._call(cell_again(self._manager, args)), use)
+                return self._run(self._call(cell_again(self._manager, args, self._runner.remembered)), use)
             case SendArgs(secret=True) as args:
                 call = replace(call, args=self._with_secret(args))
         result = self._call(verbs.carry_out(self._manager, call, width=self._display.width, runner=self._runner))

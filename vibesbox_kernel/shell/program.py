@@ -73,10 +73,12 @@ class Program:
     Attributes:
         argv: Program and arguments; the cell's file comes after them.
         suffix: What the file's name ends in, so that messages and the program itself see what it is.
+        by_shebang: The cell names it itself.
     """
 
     argv: tuple[str, ...]
     suffix: str
+    by_shebang: bool = False
 
     @property
     def name(self) -> str:
@@ -156,7 +158,7 @@ def named_by_shebang(script: str, search: SearchPath) -> Program | None:
     name = path
     if Path(path).name == "env":
         name = _named_by_env(argument, search) or path
-    return Program((path, argument) if argument else (path,), _suffix(name))
+    return Program((path, argument) if argument else (path,), _suffix(name), by_shebang=True)
 
 
 def named_by_option(shell: str, search: SearchPath) -> Program:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vibesbox_kernel.errors import MagicError, SessionNotFoundError
@@ -15,11 +16,35 @@ if TYPE_CHECKING:
     from vibesbox_kernel.sessions import SessionManager
 
 
-async def cell_again(manager: SessionManager, args: RerunArgs) -> Cell:
+REMEMBERED_CELLS = 1000
+
+
+class RememberedOptions:
+    """The options with which cells were run: of the newest, by session id."""
+
+    def __init__(self) -> None:
+        self._options: dict[str, CellOptions] = {}
+
+    def remember(self, session_id: str, options: CellOptions) -> None:
+        """A cell has begun."""
+        self._options[session_id] = options
+        if len(self._options) > REMEMBERED_CELLS:
+            del self._options[next(iter(self._options))]
+
+    def of(self, session_id: str) -> CellOptions:
+        """What a cell was run with; the usual for a session that is none of these."""
+        return self._options.get(session_id, CellOptions())
+
+
+async def cell_again(manager: SessionManager, args: RerunArgs, remembered: RememberedOptions) -> Cell:
     """The cell that runs a session's command again: where it began, with its limits, in the shell's state of now.
 
-    It has the same name, unless that is taken. What it was to follow is over; variables that were given to it alone
-    (``--env``) are not known.
+    It has the same name, unless that is taken, and is run by the same shell. What it was to follow is over.
+
+    Args:
+        manager: Whose session it is.
+        args: Which, and how.
+        remembered: What else is known of cells: their shell, and the variables that were given to them alone.
 
     Raises:
         SessionNotFoundError: There is no such session.
@@ -30,7 +55,9 @@ async def cell_again(manager: SessionManager, args: RerunArgs) -> Cell:
     command = info.command if session is None else session.command
     if not command.strip():
         raise MagicError(f"%rerun: the command of {label(info)} is not known", magic="%rerun")
-    return Cell(options=_options(manager, info, background=args.background), script=command)
+    before = remembered.of(info.session_id)
+    options = _options(manager, info, background=args.background)
+    return Cell(options=replace(options, shell=before.shell, env=before.env), script=command)
 
 
 def _options(manager: SessionManager, info: SessionInfo, *, background: bool) -> CellOptions:

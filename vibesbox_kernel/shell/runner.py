@@ -33,6 +33,7 @@ from vibesbox_kernel.shell.handing_over import CellEnd, wait_for_end
 from vibesbox_kernel.shell.notes import say, say_how_it_ended
 from vibesbox_kernel.shell.outcome import CellOutcome, outcome_in_background, outcome_not_started, outcome_of
 from vibesbox_kernel.shell.references import find
+from vibesbox_kernel.shell.rerunning import RememberedOptions
 from vibesbox_kernel.shell.running import Running, begin, while_ours
 from vibesbox_kernel.shell.script import make_script
 from vibesbox_kernel.shell.settings import Settings
@@ -76,6 +77,7 @@ class CellRunner:
         self._succession: Succession | None = None
         self._notices = list(notices)
         self.foreground = Foreground(manager)
+        self.remembered = RememberedOptions()
         self._tasks: set[asyncio.Task[CellOutcome]] = set()
         self._handing_over: dict[asyncio.Task[Any], Running] = {}
 
@@ -268,6 +270,7 @@ class CellRunner:
                 await succession.give_back(waiting)
             raise
         succession.begun(running)
+        self.remembered.remember(waiting.session_id, cell.options)
         return running
 
     # Ending

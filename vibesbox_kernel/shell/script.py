@@ -69,7 +69,7 @@ def make_script(
     cwd = state.cwd
     if isinstance(replacement, OtherShellCell) and replacement.base is not None:
         cwd = replacement.base.cwd
-    elif isinstance(replacement, Program):
+    elif isinstance(replacement, Program) and not replacement.by_shebang:
         notices += others.notice_once(replacement.name)
     directory = existing_directory(cwd)
     if cell.options.cwd is not None:
