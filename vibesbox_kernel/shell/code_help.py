@@ -141,6 +141,6 @@ async def _in_time(work: Awaitable[T], otherwise: T) -> T:
             return await work
     except TimeoutError:
         return otherwise
-    except VibesboxError as error:
+    except (OSError, VibesboxError) as error:  # a full disk takes no question
         logger.debug("no help: %s", error)
         return otherwise

@@ -98,7 +98,7 @@ class SideBash:
                 raise ShellStateError("the side bash has ended")
             self._pending = asyncio.get_running_loop().create_future()
             try:
-                os.write(self._requests, request)
+                self._send(request)
                 return await self._pending
             except BaseException:
                 self.alive = False  # what it says from now on may be to this question
@@ -116,18 +116,16 @@ class SideBash:
             path.unlink(missing_ok=True)
 
     async def close(self) -> None:
-        """End it."""
-        self.alive = False
-        self._give_up(None)
-        if self._answers >= 0:
-            asyncio.get_running_loop().remove_reader(self._answers)
+        """End it, with whatever its answers have started. Idempotent."""
+        self._give_up("the side bash was ended")
         for descriptor in (self._requests, self._answers):
             if descriptor >= 0:
                 os.close(descriptor)
         self._requests = self._answers = -1
+        session_id, self._session_id = self._session_id, None
         try:
-            if self._session_id is not None:
-                await self._manager.discard_session(self._session_id)
+            if session_id is not None:
+                await self._manager.discard_session(session_id)
         finally:
             shutil.rmtree(self._directory, ignore_errors=True)
 
@@ -143,6 +141,12 @@ class SideBash:
         self._answers = os.open(self._directory / "answers", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         asyncio.get_running_loop().add_reader(self._answers, self._read)
 
+    def _send(self, request: bytes) -> None:
+        try:
+            os.write(self._requests, request)
+        except OSError as error:
+            raise ShellStateError(f"the side bash takes no question: {error.strerror}") from error
+
     def _read(self) -> None:
         try:
             data = os.read(self._answers, _READ_BYTES)
@@ -150,9 +154,8 @@ class SideBash:
             return
         self._data += data
         if not data or len(self._data) > MAX_ANSWER_BYTES:
-            self._give_up(ShellStateError("the side bash has ended" if not data else "the side bash says too much"))
-            return
-        if data.endswith(b"\0"):
+            self._give_up("the side bash says too much" if data else "the side bash has ended")
+        elif data.endswith(b"\0"):
             self._take_fields()
 
     def _take_fields(self) -> None:
@@ -169,13 +172,13 @@ class SideBash:
             at += 1 + count
         self._data = bytearray(b"".join(one + b"\0" for one in fields[at:]))
 
-    def _give_up(self, error: ShellStateError | None) -> None:
-        """Nothing more will be said."""
+    def _give_up(self, why: str) -> None:
+        """Nothing more will be heard of it."""
         self.alive = False
         if self._answers >= 0:
             asyncio.get_running_loop().remove_reader(self._answers)
         if self._pending is not None and not self._pending.done():
-            self._pending.set_exception(error or ShellStateError("the side bash was ended"))
+            self._pending.set_exception(ShellStateError(why))
 
 
 def _packed(fields: Sequence[str]) -> bytes:

@@ -23,6 +23,9 @@ logger = logging.getLogger(__name__)
 QUIET_SECONDS = 0.3
 """So long no cell may have ended before the side bash is told of the new state ahead of the next question."""
 
+UPDATE_SECONDS = 10.0
+"""A state that takes longer to be taken on will not be."""
+
 
 class SideBashes:
     """Answers questions by a side bash that knows the newest state. Everything of it runs on the manager's engine.
@@ -37,7 +40,7 @@ class SideBashes:
         self._runner = runner
         self._side: SideBash | None = None
         self._known: Generation | None = None
-        self._changing = asyncio.Lock()
+        self._updating: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._asked = False
         self._closed = False
@@ -81,6 +84,8 @@ class SideBashes:
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
+        if self._updating is not None:
+            self._updating.cancel()
         side, self._side = self._side, None
         if side is not None:
             await side.close()
@@ -96,28 +101,41 @@ class SideBashes:
 
     async def _up_to_date(self) -> SideBash:
         await self.state()
-        async with self._changing:
-            newest, side, known = self._runner.generation, self._side, self._known
-            if side is not None and side.alive and known is not None:
-                if newest is known:
-                    return side
-                changes = changes_between(known.state, newest.state)
-                if changes is not None:
-                    if changes:
-                        await side.take_on(changes)
-                    self._known = newest
-                    return side
-            return await self._replace(newest)
+        while self._side is None or not self._side.alive or self._known is not self._runner.generation:
+            if self._updating is None or self._updating.done():
+                self._updating = asyncio.create_task(self._update(), name="vibesbox-update-side-bash")
+                self._updating.add_done_callback(_retrieve)
+            # A caller that gives up does not undo what the next one would have to begin again.
+            await asyncio.shield(self._updating)
+        return self._side
 
-    async def _replace(self, newest: Generation) -> SideBash:
+    async def _update(self) -> None:
+        try:
+            async with asyncio.timeout(UPDATE_SECONDS):
+                await self._tell_or_replace(self._runner.generation)
+        except TimeoutError as error:
+            raise ShellStateError(f"the side bash does not take on the state within {UPDATE_SECONDS:g} s") from error
+
+    async def _tell_or_replace(self, newest: Generation) -> None:
+        side, known = self._side, self._known
+        changes = None
+        if side is not None and side.alive and known is not None:
+            changes = changes_between(known.state, newest.state)
+        if side is None or changes is None:
+            await self._replace(newest)
+            return
+        if changes:
+            await side.take_on(changes)
+        self._known = newest
+
+    async def _replace(self, newest: Generation) -> None:
         if self._closed:
             raise ShellStateError("the side bash was given up")
         if self._side is not None:
             self._drop(self._side)
         bash = shutil.which("bash") or "/bin/bash"
-        side = await SideBash.start(self._manager, newest.state, bash=bash, env=unspeakable(os.environ))
-        self._side, self._known = side, newest
-        return side
+        self._side = await SideBash.start(self._manager, newest.state, bash=bash, env=unspeakable(os.environ))
+        self._known = newest
 
     def _drop(self, side: SideBash) -> None:
         """Give one up; the next question, or the next moment of quiet, starts another."""
@@ -125,6 +143,12 @@ class SideBashes:
             self._side = self._known = None
             self.refresh_soon()
         self._manager.engine.start(side.close(), name="vibesbox-end-side-bash")
+
+
+def _retrieve(task: asyncio.Task[None]) -> None:
+    """Whoever waits for it gets what it raises; if nobody does any more, it matters to nobody."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.debug("the side bash could not be brought up to date: %s", error)
 
 
 def changes_between(old: ShellState, new: ShellState) -> bytes | None:
