@@ -6,7 +6,7 @@ Layout, below a private directory of the runner's::
     cell-7/            one per bash, made before it starts
         restore.sh, functions    the state that it starts from
         f(), more-functions      functions that are not in the library (see function_library.py)
-        names, list, attributes  what it knows of these: see library.sh, attributes.sh
+        known, names, list       what it has to know of these: see unchanged.sh
         begin.sh                 what its first line sources (directory, late options, traps, $?)
         In[12]                   the cell's text, under the name that its messages bear
         In[12].py                the text of a cell that another program runs (`program.py`, `other_shells.py`)
@@ -39,20 +39,20 @@ from vibesbox_kernel.shell.functions import numbered_as_written
 from vibesbox_kernel.shell.private_files import write_private
 from vibesbox_kernel.shell.program import Place, Replacement
 from vibesbox_kernel.shell.quoting import quote
-from vibesbox_kernel.shell.restore import begin_text, functions_text, hide_text, restore_text
+from vibesbox_kernel.shell.restore import begin_text, functions_text, hide_text, library_text, restore_text
 from vibesbox_kernel.shell.state import Limits, ShellState
 from vibesbox_kernel.shell.syntax import Check
 
 _FILES = frozenset(
     {
-        "attributes",
-        "attributes-now",
         "begin.sh",
         "call.sh",
         "disabled",
         "exit-trap",
         "functions",
         "go",
+        "known",
+        "known-now",
         "list",
         "list-now",
         "locals",
@@ -67,7 +67,6 @@ _FILES = frozenset(
 )
 _TEXTS = (
     "at-exit.sh",
-    "attributes.sh",
     "common.sh",
     "finish.sh",
     "keep.sh",
@@ -203,11 +202,17 @@ class CellDirectory:
             files["functions" if self.library is None else "more-functions"] = wanted.bulk
         for name, text in files.items():
             write_private(self.path / name, text)
-        changed = self.library is not None and wanted.kept is not self.library.by_name
-        if self.library is not None and changed:
+        return functions_text(files, wanted.removed) + self._write_what_is_known(wanted)
+
+    def _write_what_is_known(self, wanted: Wanted) -> bytes:
+        if self.library is None:
+            return b""
+        write_private(self.path / "known", wanted.known)
+        fewer = wanted.kept is not self.library.by_name
+        if fewer:
             write_private(self.path / "names", self.library.names(wanted.kept))
             write_private(self.path / "list", self.library.list_of(wanted.kept))
-        return functions_text(files, removed=wanted.removed, library=self.library is not None, fewer=changed)
+        return library_text(wanted.others, fewer=fewer)
 
     def write_cell(
         self,

@@ -13,9 +13,10 @@ import re
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
-from vibesbox_kernel.shell.functions import join_functions
+from vibesbox_kernel.shell.functions import as_names, attributes, join_functions, split_functions
 from vibesbox_kernel.shell.private_files import write_private
 from vibesbox_kernel.shell.state import ShellState
 
@@ -67,12 +68,16 @@ class Wanted:
         removed: What it has and shall not have.
         single: What it lacks, each to be read from a file of its own, so that messages name it.
         bulk: What else it lacks.
+        others: Names of those that are not of the library.
+        known: What ``declare -F`` will say of all.
     """
 
     kept: Mapping[bytes, bytes] = field(default_factory=dict)
     removed: tuple[bytes, ...] = ()
     single: Mapping[bytes, bytes] = field(default_factory=dict)
     bulk: bytes = b""
+    others: tuple[bytes, ...] = ()
+    known: bytes = b""
 
 
 class FunctionLibraries:
@@ -105,8 +110,6 @@ class FunctionLibraries:
         ours, early = state.functions_by_name, {} if library is None else library.by_name
         if state.functions and not ours:
             return Wanted(removed=tuple(early), bulk=state.functions)
-        if ours is early:
-            return Wanted(kept=ours)
         kept = {name: text for name, text in early.items() if ours.get(name) == text}
         first = self._first or {}
         lacking = {name: text for name, text in ours.items() if name not in kept}
@@ -118,6 +121,8 @@ class FunctionLibraries:
             removed=tuple(name for name in early if name not in kept),
             single=own,
             bulk=join_functions({name: text for name, text in lacking.items() if name not in own})[0],
+            others=tuple(lacking),
+            known=b"" if library is None else _known(state.functions, as_names(state.function_names)),
         )
 
     def _make(self, by_name: Mapping[bytes, bytes]) -> Library | None:
@@ -131,6 +136,13 @@ class FunctionLibraries:
         while len(self._directories) > _KEPT_LIBRARIES:  # who still runs with it writes all functions down
             shutil.rmtree(self._directories.pop(0), ignore_errors=True)
         return Library(directory, by_name)
+
+
+@lru_cache(maxsize=4)
+def _known(text: bytes, names: tuple[bytes, ...]) -> bytes:
+    """What ``declare -F`` says of functions."""
+    definitions = split_functions(text, names).items()
+    return b"".join(attributes(definition) or b"declare -f " + name + b"\n" for name, definition in definitions)
 
 
 def _count_differing(ours: Mapping[bytes, bytes], early: Mapping[bytes, bytes]) -> int:

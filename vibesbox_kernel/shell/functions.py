@@ -41,6 +41,12 @@ def join_functions(*parts: Mapping[bytes, bytes]) -> tuple[bytes, tuple[bytes, .
     return b"".join(every[name] for name in names), names
 
 
+def attributes(text: bytes) -> bytes:
+    """The line after one function's body that says that it is exported, traced or read-only; empty if it is nothing."""
+    start = text.rstrip(b"\n").rfind(b"\n") + 1
+    return text[start:] if text.startswith(b"declare -f", start) else b""
+
+
 def numbered_as_written(text: bytes) -> bytes:
     """The text of one function with its first brace on its first line, where most people write it.
 

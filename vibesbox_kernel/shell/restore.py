@@ -63,24 +63,27 @@ def hide_text(descriptors: Sequence[int]) -> bytes:
     return _HIDE % b" ".join(b"%d" % number for number in descriptors) if descriptors else b""
 
 
-def functions_text(
-    files: Iterable[str], *, removed: Sequence[bytes] = (), library: bool = False, fewer: bool = False
-) -> bytes:
+def functions_text(files: Iterable[str], removed: Sequence[bytes] = ()) -> bytes:
     """What gives a bash the functions of a state besides those that it has.
 
     Args:
         files: Those that it lacks are in these files.
         removed: Functions that it has and shall not have.
-        library: It has read a library.
-        fewer: It does not keep all of that; files ``names`` and ``list`` say what it keeps.
     """
     lines = [b"builtin unset -f -- " + b" ".join(map(quote, removed))] if removed else []
     lines += [b"builtin . -- " + quote(os.fsencode(file)) for file in files]
-    if fewer:
-        lines.append(b"__vb_library=$__vb_cell; builtin mapfile -t __vb_functions <names")
-    if library:
-        lines.append(b'builtin . "$__vb_driver/attributes.sh" >|attributes')
     return b"\n".join(lines)
+
+
+def library_text(others: Iterable[bytes], *, fewer: bool) -> bytes:
+    """What tells a bash that has read a library what it has to look at when it writes down its functions.
+
+    Args:
+        others: Functions that are not of the library.
+        fewer: It does not keep all of that; files ``names`` and ``list`` say what it keeps.
+    """
+    kept = b"\n__vb_library=$__vb_cell; builtin mapfile -t __vb_functions <names" if fewer else b""
+    return b"\n__vb_others=(" + b" ".join(map(quote, others)) + b")" + kept
 
 
 def restore_text(state: ShellState, functions: bytes = b"builtin . functions") -> bytes:

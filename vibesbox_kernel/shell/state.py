@@ -15,7 +15,7 @@ from functools import cached_property
 
 from vibesbox_kernel.errors import ShellStateError
 from vibesbox_kernel.shell.dump import TRAPS, Dump
-from vibesbox_kernel.shell.functions import as_names, join_functions, split_functions
+from vibesbox_kernel.shell.functions import as_names, attributes, join_functions, split_functions
 from vibesbox_kernel.shell.quoting import unquote
 from vibesbox_kernel.shell.tool_path import without_tools
 
@@ -215,17 +215,19 @@ def _functions(
 ) -> tuple[bytes, tuple[str, ...]]:
     """The text of all functions, and their names."""
     text = sections["functions"]
-    names = tuple(match[1] for match in _FUNCTION_NAME.finditer(sections["function-names"]))
-    if "kept" not in sections:
-        return text, tuple(map(os.fsdecode, names))
-    others = split_functions(text, names)
-    if names and not others:  # they can not be told apart, but stand together
-        return b"".join((*kept.values(), text)), tuple(map(os.fsdecode, (*kept, *names)))
+    if "function-names" in sections:
+        return text, tuple(os.fsdecode(match[1]) for match in _FUNCTION_NAME.finditer(sections["function-names"]))
+    # All have the names and the attributes that they had; the text is of those that are not kept, without attributes.
     before = previous.functions_by_name
-    if len(before) == len(kept) + len(others) and all(before.get(name) == text for name, text in others.items()):
+    others = {name: attributes(definition) for name, definition in before.items() if name not in kept}
+    if text == b"".join(before[name].removesuffix(line) for name, line in others.items()):
         return previous.functions, previous.function_names
-    text, names = join_functions(kept, others)
-    return text, tuple(map(os.fsdecode, names))
+    definitions = split_functions(text, tuple(others))
+    if not definitions:  # they can not be told apart, but stand together
+        whole = b"".join((*kept.values(), text, *others.values()))
+        return whole, tuple(map(os.fsdecode, (*kept, *others)))
+    changed = {name: definition + others[name] for name, definition in definitions.items()}
+    return join_functions(kept, changed)[0], previous.function_names
 
 
 def _declarations(text: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -45,11 +45,16 @@
             builtin printf '\n%s parameters\n' "$__vb_mark"
             (($#)) && builtin printf '%q\n' "$@"
         fi
+        __vb_unchanged=
         [[ ! $__vb_library ]] || builtin . "$__vb_driver/unchanged.sh"
         builtin printf '\n%s functions\n' "$__vb_mark"
-        builtin declare -f
-        builtin printf '\n%s function-names\n' "$__vb_mark"
-        builtin declare -F
+        if [[ ! $__vb_unchanged ]]; then
+            builtin declare -f
+            builtin printf '\n%s function-names\n' "$__vb_mark"
+            builtin declare -F
+        elif ((${#__vb_others[@]})); then
+            builtin declare -f "${__vb_others[@]}"
+        fi
         builtin printf '\n%s variables\n' "$__vb_mark"
         builtin declare -p
         # $? is the exit status, unless a signal is ending this bash: then only its real end will tell. After the word
