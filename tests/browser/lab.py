@@ -41,15 +41,20 @@ class Lab:
         self.page.wait_for_function("() => window.vibesboxHarness", timeout=START_SECONDS * 1000)
         self.js("() => vibesboxHarness.ready()")
 
-    def open(self, kernel: str, cells: Sequence[str], name: str = "test.ipynb") -> Notebook:
+    def open(
+        self, kernel: str, cells: Sequence[str], name: str = "test.ipynb", *, settings: dict[str, Any] | None = None
+    ) -> Notebook:
         """Write a notebook with these code cells, open it, and wait until its kernel is idle.
 
         Args:
             kernel: The kernelspec's name: ``vibesbox`` or ``python3``.
             cells: The cells' sources.
             name: The notebook's file name below the server's directory.
+            settings: What the notebook's metadata sets for itself.
         """
-        metadata = {"kernelspec": {"name": kernel, "display_name": kernel}}
+        metadata: dict[str, Any] = {"kernelspec": {"name": kernel, "display_name": kernel}}
+        if settings is not None:
+            metadata["vibesbox"] = settings
         code = [new_code_cell(source) for source in cells]
         notebook = new_notebook(cells=code, metadata=metadata)
         nbformat.write(notebook, self.server.files / name)
