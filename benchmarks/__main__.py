@@ -29,11 +29,12 @@ from benchmarks.machine import describe_machine
 from benchmarks.scripts import measure_scripts
 from benchmarks.sessions import measure_sessions
 from benchmarks.startup import measure_startup
+from benchmarks.states import measure_states
 from benchmarks.surroundings import BASH, OURS, PYTHON, SpecMissingError, install_specs, own_home
 from benchmarks.table import Table
 
 IN_KERNELS = ("cells", "scripts", "lag", "completion", "floods")
-KERNEL_PARTS = (*IN_KERNELS, "startup")
+KERNEL_PARTS = (*IN_KERNELS, "states", "startup")
 CORE_PARTS = ("sessions", "output", "latency", "idle", "many", "deaths", "cleanup", "kills")
 PARTS = (*KERNEL_PARTS, *CORE_PARTS)
 LIMIT_SECONDS = 330
@@ -49,6 +50,7 @@ class Rounds:
     lines: int
     small_flood: int
     large_flood: int
+    states: int
     startup: int
     sessions: int
     output: int
@@ -64,6 +66,7 @@ THOROUGH = Rounds(
     lines=40,
     small_flood=8,
     large_flood=4,
+    states=6,
     startup=4,
     sessions=60,
     output=5,
@@ -77,6 +80,7 @@ QUICK = Rounds(
     lines=10,
     small_flood=3,
     large_flood=1,
+    states=3,
     startup=1,
     sessions=15,
     output=1,
@@ -115,6 +119,8 @@ def _measure(home: Path, rounds: Rounds, parts: Sequence[str]) -> Iterator[Table
         specs = install_specs(home)
         if any(part in parts for part in IN_KERNELS):
             yield from _measure_in_kernels(specs, home, rounds, parts)
+        if "states" in parts:
+            yield measure_states(specs, home, rounds=rounds.states)
         if "startup" in parts:
             yield measure_startup(specs, (OURS, PYTHON), home, rounds=rounds.startup)
     for part in CORE_PARTS:
