@@ -36,7 +36,7 @@ def kernel(jupyter_data: Path) -> Iterator[Driver]:
 
 
 @pytest.fixture
-def new_kernel(jupyter_data: Path) -> Iterator[Callable[[], Driver]]:
-    """Starts kernels of the test's own."""
+def new_kernel(jupyter_data: Path) -> Iterator[Callable[..., Driver]]:
+    """Starts kernels of the test's own, with options of ``running_kernel``."""
     with ExitStack() as stack:
-        yield lambda: stack.enter_context(running_kernel(jupyter_data))
+        yield lambda **options: stack.enter_context(running_kernel(jupyter_data, **options))

@@ -112,7 +112,7 @@ async def test_of_several_cells_in_the_foreground_one_must_be_named(notebook, ru
     one = notebook.start("%%session --name one\nsleep 300")
     two = asyncio.create_task(Notebook(runner).run("%%session --name two\nsleep 300"))
     await until(sleeps(manager, 2))
-    with pytest.raises(NotInForegroundError, match="several cells run in the foreground; name one of them: one"):
+    with pytest.raises(NotInForegroundError, match="several cells run in the foreground; name one of them: "):
         await runner.move_to_background()
     await runner.move_to_background("one")
     assert (await one).left
