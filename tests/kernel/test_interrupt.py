@@ -101,7 +101,8 @@ def test_a_willing_cell_ends_with_an_error_that_aborts_what_comes_after_it_and_k
 ) -> None:
     """Jupyter: *Run all* stops at an error reply."""
     script = WILLING[kind].format(fifo=blocking_lifeline.path)
-    request = kernel.start(f"kept='{kind}'; cd /usr; (exec sleep 1000) &\n{script}; echo never")
+    job = "sleep 1000 & until [[ $(</proc/$!/comm) == sleep ]]; do :; done"
+    request = kernel.start(f"kept='{kind}'; cd /usr; {job}\n{script}; echo never")
     queued = kernel.start("echo never")
     blocking_lifeline.held()
     interrupt(kernel)
@@ -136,7 +137,7 @@ def test_an_unwilling_cell_is_ended_by_the_second_interrupt_which_names_what_it_
     """Ours: SIGTERM, and a second later SIGKILL, to all that the cell has started."""
     kernel.run("kept=before")
     script = UNWILLING[kind].format(up=UP.format(fifo=blocking_lifeline.path), fifo=blocking_lifeline.path)
-    request = kernel.start(f"(exec sleep 1000) & echo $!\n{script}")
+    request = kernel.start(f"sleep 1000 & echo $!\n{script}")
     blocking_lifeline.held()
     by_message(kernel)
     kernel.wait_text(request, "interrupted: SIGINT to")
@@ -144,7 +145,7 @@ def test_an_unwilling_cell_is_ended_by_the_second_interrupt_which_names_what_it_
     result = kernel.finish(request)
     assert (result.status, result.content["ename"]) == ("error", "Interrupted")
     assert "interrupted again: SIGTERM to the shell (pid " in result.text
-    job = int(result.text.split()[0])
+    job = int(next(line for line in result.text.splitlines() if line.isdigit()))
     assert f"sleep 1000 (pid {job})" in result.text.partition("SIGTERM")[2]
     assert not is_alive(job)
     blocking_lifeline.released()

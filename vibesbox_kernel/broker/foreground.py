@@ -51,8 +51,11 @@ class Foreground:
     """Whom an interrupt is for.
 
     Attributes:
-        members: The leader and what it waits for, parents before children.
-        busy: The shells among them that did not wait when they were looked at: they may fork the next moment.
+        members: The leader and what it waits for, in the order in which they are to be told: a shell before what it
+            waits for, or it would take that for ended by something else; the reader of a pipe before its writer, or
+            that would have come to an end of file, and a good one, before its turn.
+        busy: The shells among them that did not wait when they were looked at: they may fork the next moment, or were
+            only just forked themselves to become another program.
         doubts: What else may be for it.
         jobs: What it is not for; without what is below them.
     """
@@ -89,7 +92,7 @@ def _look_below(pid: int, members: list[int], found: Foreground) -> None:
         found.busy.append(pid)
     children = system.children(pid)
     if not parent.is_shell or not children:
-        for child in children:
+        for child in reversed(children):
             members.append(child)
             _look_below(child, members, found)
         return
@@ -100,7 +103,7 @@ def _look_below(pid: int, members: list[int], found: Foreground) -> None:
     if _may_be_a_job(stands[newest], parent):
         found.doubts.append(Doubt(pid, newest))
         members = found.doubts[-1].members
-    for child in children:
+    for child in reversed(children):
         if child in awaited:
             members.append(child)
             _look_below(child, members, found)

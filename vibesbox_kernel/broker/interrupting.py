@@ -16,6 +16,13 @@ from vibesbox_kernel.broker.tree import Trees
 NEWBORN_SECONDS = 0.04
 """A process younger than this may not have got to its exec yet."""
 
+CALM_LOOKS = 5
+CALM_SECONDS = 0.002
+"""So often, and after such pauses, a shell is looked at that is just about to do something."""
+
+FORK_SECONDS = 0.001
+"""What a fork takes that has already begun."""
+
 LOOKS_SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16)
 """The pauses before each look at a shell that has not yet answered whether it waits for its newest child."""
 
@@ -60,15 +67,31 @@ class Interrupting:
             session: The session.
             on_done: Called once, when all that it is for have got it.
         """
+        self._begin_when_calm(session, on_done, looks=0)
+
+    def _begin_when_calm(self, session: Session, on_done: OnDone, *, looks: int) -> None:
+        """Let a shell first come to its wait, and what it starts to its exec, if they do so in a moment."""
         wanted = foreground(session.pid)
+        if wanted.busy and looks < CALM_LOOKS and not _is_at_its_end(session):
+            self._loop.call_later(CALM_SECONDS, lambda: self._begin_when_calm(session, on_done, looks=looks + 1))
+            return
         done = Interrupted(jobs=described(wanted.jobs, MAX_DESCRIBED))
-        # What a busy shell has forked while we looked would go on, and the shell would wait for that. Asked for at
-        # once: what its handler forks is not meant.
-        self._send(session, wanted.busy, done)
-        newcomers = wanted.newcomers()
-        members = [pid for pid in wanted.members if pid not in wanted.busy] + newcomers
-        self._ask_the_newborn_again(session, members)
-        self._send(session, members, done)
+        self._ask_the_newborn_again(session, wanted.members)
+        self._send(session, wanted.members, done)
+        if wanted.busy:
+            self._loop.call_later(FORK_SECONDS, lambda: self._catch_up(session, wanted, done, on_done))
+        else:
+            self._resolve(session, wanted, done, on_done, looks=0)
+
+    def _catch_up(self, session: Session, wanted: Foreground, done: Interrupted, on_done: OnDone) -> None:
+        """What a busy shell was just forking would go on, and the shell would wait for that.
+
+        Not asked for any later, since what the shell's handler then runs is not meant.
+        """
+        if not _is_at_its_end(session):
+            newcomers = wanted.newcomers()
+            self._ask_the_newborn_again(session, newcomers)
+            self._send(session, newcomers, done)
         self._resolve(session, wanted, done, on_done, looks=0)
 
     def begin_with_all(self, session: Session, pids: list[int], on_done: OnDone) -> None:
@@ -98,8 +121,7 @@ class Interrupting:
 
     def _resolve(self, session: Session, wanted: Foreground, done: Interrupted, on_done: OnDone, *, looks: int) -> None:
         """See which of the doubtful ones their shells wait for; those of which that does not show are jobs."""
-        # A leader that has come to its end waits for nobody; one that stays as a keeper then sleeps, but for its jobs.
-        at_its_end = session.stopped or session.settled or session.over
+        at_its_end = _is_at_its_end(session)
         if looks and not at_its_end:
             for doubt in [doubt for doubt in wanted.doubts if doubt.is_awaited]:
                 wanted.doubts.remove(doubt)
@@ -111,3 +133,8 @@ class Interrupting:
             return
         pause = LOOKS_SECONDS[looks]
         self._loop.call_later(pause, lambda: self._resolve(session, wanted, done, on_done, looks=looks + 1))
+
+
+def _is_at_its_end(session: Session) -> bool:
+    """Whether its leader waits for nobody any more; one that stays as a keeper sleeps, but for its jobs."""
+    return session.stopped or session.settled or session.over

@@ -68,6 +68,7 @@ _FILES = frozenset(
 _TEXTS = (
     "at-exit.sh",
     "common.sh",
+    "early.sh",
     "finish.sh",
     "keep.sh",
     "leave.sh",

@@ -23,7 +23,8 @@ class Way(StrEnum):
 
     ``END`` is the end of its text, ``EXIT`` the word itself. ``TRAP`` is a signal or, as rarely, an error that ends a
     shell; ``LEFT`` is either of these, or ``exit`` or ``set -e``: then the status in the dump may not be the true one.
-    ``SYNTAX`` is a cell that was not run at all, ``STARTUP`` the user's start-up files.
+    ``SYNTAX`` is a cell that was not run at all, ``EARLY`` one that was interrupted before its first command,
+    ``STARTUP`` the user's start-up files.
     """
 
     END = "end"
@@ -31,6 +32,7 @@ class Way(StrEnum):
     LEFT = "left"
     TRAP = "trap"
     SYNTAX = "syntax"
+    EARLY = "early"
     STARTUP = "startup"
 
     @property

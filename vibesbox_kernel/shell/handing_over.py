@@ -35,6 +35,7 @@ class CellEnd:
         others: Processes that it has left running.
         end_reason: None while they run.
         syntax_error: Why bash could not read the cell, of which nothing was run; None if it could.
+        begun: Whether its first command was reached.
         descriptors: What it has left open, held for the next cell.
         lost_descriptors: What it has left open and can not be handed on.
     """
@@ -44,6 +45,7 @@ class CellEnd:
     others: int
     end_reason: EndReason | None
     syntax_error: str | None = None
+    begun: bool = True
     descriptors: OpenDescriptors | None = None
     lost_descriptors: tuple[int, ...] = ()
 
@@ -115,7 +117,10 @@ async def _settle(
         logger.info("session=%s ended while it handed over: %s", session_id, error)
         return await _without_handover(manager, session_id, None, 0, dump)
     if dump.way is Way.SYNTAX:
-        return CellEnd(ExitStatus(code=code), None, 0, EndReason.EXITED, syntax_error=dump.text(SYNTAX_ERROR))
+        why = dump.text(SYNTAX_ERROR)
+        return CellEnd(ExitStatus(code=code), None, 0, EndReason.EXITED, syntax_error=why, begun=False)
+    if dump.way is Way.EARLY:
+        return CellEnd(ExitStatus(code=code), None, 0, EndReason.EXITED, begun=False)
     reason = None if handover.others else EndReason.EXITED
     return CellEnd(ExitStatus(code=code), dump, handover.others, reason)
 

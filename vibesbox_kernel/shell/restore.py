@@ -161,7 +161,7 @@ def _begin(
     if state.limits != inherited:
         yield from _ulimits(state.limits)
     traps = dict(state.traps)
-    debug = traps.pop(b"DEBUG", None)
+    debug, interrupt = traps.pop(b"DEBUG", None), traps.pop(b"INT", None)
     for name, command in traps.items():
         yield b"builtin trap -- " + command + b" " + name
     if b"extdebug" in state.shopts:  # before the options: it sets some
@@ -171,6 +171,9 @@ def _begin(
         yield b"builtin shopt -u expand_aliases"
     if b"sourcepath" in state.shopts:
         yield b"builtin shopt -s sourcepath"
+    # Up to here an interrupt was only noted; from here on it is the cell's.
+    yield b'[[ ! $__vb_early ]] || builtin . "$__vb_driver/early.sh"'
+    yield b"builtin trap - INT" if interrupt is None else b"builtin trap -- " + interrupt + b" INT"
     yield state.disabled
     if debug is not None:
         yield b"builtin trap -- " + debug + b" DEBUG"

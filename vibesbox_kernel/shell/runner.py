@@ -224,14 +224,23 @@ class CellRunner:
         self, cell: Cell, label: str, sink: OutputSink, respondent: Respondent | None
     ) -> CellOutcome:
         """Run a cell in a task of its own, which goes on when the caller gives up."""
-        task = asyncio.create_task(self._run(cell, label, sink, respondent), name=f"vibesbox-{label}")
+        beginning = contextlib.ExitStack()
+        beginning.enter_context(self.foreground.beginning())  # now: an interrupt may come before the task's first step
+        task = asyncio.create_task(self._run(cell, label, sink, respondent, beginning), name=f"vibesbox-{label}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return await asyncio.shield(task)
 
-    async def _run(self, cell: Cell, label: str, sink: OutputSink, respondent: Respondent | None) -> CellOutcome:
-        await self._start()
-        with self.foreground.beginning():
+    async def _run(
+        self,
+        cell: Cell,
+        label: str,
+        sink: OutputSink,
+        respondent: Respondent | None,
+        beginning: contextlib.ExitStack,
+    ) -> CellOutcome:
+        with beginning:
+            await self._start()
             running = await self._begin_cell(cell, label, sink, respondent)
         self._manager.engine.start(
             while_ours(running.session, self._see_to_its_end(running)), name=f"vibesbox-end-{label}"

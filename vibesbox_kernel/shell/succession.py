@@ -92,7 +92,7 @@ class Succession:
         replacement = running.script.replacement
         if isinstance(replacement, OtherShellCell):
             return self._commit_other(running, end, replacement)
-        if end.syntax_error is not None or replacement is not None:
+        if not end.begun or replacement is not None:
             if running.waiting.generation is self.newest:
                 self.generations.descriptors = end.descriptors or self.generations.descriptors
             return ()

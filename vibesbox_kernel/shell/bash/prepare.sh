@@ -25,17 +25,17 @@
         builtin printf '\nend\n'
     } >|"$__vb_driver/limits"
     [[ ! $__vb_library ]] || builtin . "$__vb_driver/library.sh"
-    # The first `trap -p` looks at every signal: now, while nobody waits.
-    builtin trap -p EXIT
+    # See early.sh. The first `trap` looks at every signal: now, while nobody waits.
+    builtin trap '__vb_early=yes' INT
 
     # Descriptor 250 is the control pipe. `s`: take on the state; `c`: the cell. End of file means that this bash is not
     # wanted any more. The time limit is there because of TMOUT, which `read` would take for its own.
     __vb_word=
     while [[ $__vb_word != c ]]; do
-        if ! builtin read -r -N 1 -t 99999999 -u 250 __vb_word; then
+        if builtin read -r -N 1 -t 99999999 -u 250 __vb_word; then
+            [[ $__vb_word != s ]] || builtin . ./restore.sh 2>|restore.log
+        else
             (($? > 128)) || builtin exit 0
-        elif [[ $__vb_word == s ]]; then
-            builtin . ./restore.sh 2>|restore.log
         fi
     done
     # Under `builtin` an `exec` would change nothing for good. In the posix mode no function is before it.
@@ -55,6 +55,7 @@
         builtin trap '\builtin set -n' DEBUG
         builtin . -- "$__vb_label"
     ) 2>|syntax.log; then
+        [[ ! $__vb_early ]] || builtin . "$__vb_driver/early.sh"
         builtin . "$__vb_driver/syntax-error.sh" 2>/dev/null
         [[ $__vb_message ]] || builtin read -r -d '' __vb_message <syntax.log || builtin :
         builtin printf '%s\n' "$__vb_message" >&2
