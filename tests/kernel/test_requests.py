@@ -47,6 +47,8 @@ def test_the_kernel_says_truthfully_what_it_is(kernel: Driver) -> None:
         ("%%session --dur", "--durable"),
         ("%%session --on-full ", "block"),
         ("%%session --bg --leftovers ki", "kill"),
+        ("%%session --io=pi", "pipe"),
+        ("%kill -s HU", "HUP"),
         ("ls; mkdi", "mkdir"),
         ("x=1 && mkdi", "mkdir"),
         ("ls /usr/loca", "/usr/local/"),

@@ -257,6 +257,14 @@ async def test_magics_and_scripts_are_told_apart(shell: HelpedShell, code: str, 
     assert match in await shell.matches(code)
 
 
+async def test_where_cells_are_another_shells_bash_has_nothing_to_say(shell: HelpedShell) -> None:
+    """Ours: the setting of the default shell."""
+    shell.runner.settings.set("default_shell", "zsh")
+    assert await shell.matches("cat pl") == []
+    assert await shell.matches("#!/bin/bash\ncat pl") == ["#!/bin/bash\ncat plain"]
+    assert (await shell.help.is_complete("fi")).status == "complete"
+
+
 @pytest.mark.parametrize(
     "code", ["#!/usr/bin/env python3\nimport o", "%%session --shell python3\nimport o", "echo\n%ki"]
 )

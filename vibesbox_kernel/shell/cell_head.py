@@ -56,17 +56,23 @@ def split_body(text: str, line: int) -> CellBody:
     return CellBody(above, head.options, text[head.end :], line + above.count("\n"))
 
 
-def shell_of(options: CellOptions | None, script: str) -> str:
-    """The name of the shell, or of another interpreter, that a script is for."""
+def shell_of(options: CellOptions | None, script: str, *, default: str = "bash") -> str:
+    """The name of the shell, or of another interpreter, that a script is for.
+
+    Args:
+        options: What the cell asks for.
+        script: The script.
+        default: The shell, or its path, of scripts of which nothing else is said.
+    """
     if options is not None and options.shell is not None:
         return options.shell.rpartition("/")[2]
     shebang = _SHEBANG.match(script)
-    return "bash" if shebang is None else shebang.group(1).rpartition("/")[2]
+    return (default if shebang is None else shebang.group(1)).rpartition("/")[2]
 
 
-def is_for_bash(head: CellHead, script: str) -> bool:
+def is_for_bash(head: CellHead, script: str, *, default: str = "bash") -> bool:
     """Whether a script is bash's, not another interpreter's."""
-    return shell_of(head.options, script) in ("bash", "sh")
+    return shell_of(head.options, script, default=default) in ("bash", "sh")
 
 
 def _options(line: str) -> CellOptions | None:

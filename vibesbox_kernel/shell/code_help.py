@@ -45,6 +45,7 @@ class CodeHelp:
 
     def __init__(self, manager: SessionManager, runner: CellRunner) -> None:
         self._manager = manager
+        self._runner = runner
         self._sides = SideBashes(manager, runner)
         self._inspector = Inspector(self._sides.ask, Manual(manager))
 
@@ -60,7 +61,9 @@ class CodeHelp:
 
     async def is_complete(self, code: str) -> Completeness:
         """Whether Enter should run the code or begin another line."""
-        work = completeness(code, workspace=self._manager.workspace, ask=self._sides.ask)
+        work = completeness(
+            code, workspace=self._manager.workspace, ask=self._sides.ask, default_shell=self._default_shell
+        )
         return await self._manager.engine.run(_in_time(work, Completeness("unknown")))
 
     async def inspect(self, code: str, cursor: int, *, detailed: bool = False) -> Inspection | None:
@@ -91,6 +94,10 @@ class CodeHelp:
         """End what answers the questions."""
         await self._manager.engine.run(self._sides.aclose())
 
+    @property
+    def _default_shell(self) -> str:
+        return self._runner.settings.now.default_shell
+
     async def _complete(self, code: str, cursor: int) -> Completion:
         head = read_head(code[:cursor])
         if not head.holds_cursor:
@@ -105,7 +112,7 @@ class CodeHelp:
         return Completion(fits.matches, cursor - fits.replaced, cursor)
 
     async def _complete_script(self, code: str, head: CellHead, cursor: int) -> Completion:
-        if not is_for_bash(head, code[head.end :]):
+        if not is_for_bash(head, code[head.end :], default=self._default_shell):
             return Completion((), cursor, cursor)
         return await self._part(code[head.end : cursor], cursor, code[cursor:])
 
@@ -118,7 +125,7 @@ class CodeHelp:
             return inspect_magic(line, cursor - line_start, self._manager)
         head = read_head(code)
         start = head.end if command is None else line_start + command
-        if not is_for_bash(head, code[start:]):
+        if not is_for_bash(head, code[start:], default=self._default_shell):
             return None
         word = word_at(code[start:], cursor - start)
         if word is None:

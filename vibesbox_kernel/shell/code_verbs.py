@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vibesbox_kernel.errors import MagicError, VibesboxError
+from vibesbox_kernel.shell.cell_head import shell_of
 from vibesbox_kernel.shell.formatting import fmt
 from vibesbox_kernel.shell.linting import lint
 from vibesbox_kernel.shell.magic_args import FmtArgs, LintArgs
@@ -30,11 +31,13 @@ async def tend_code(manager: SessionManager, call: MagicCall, *, runner: CellRun
     shown = f"%%{call.name}"
     if call.body is None or not call.body.script.strip():
         raise MagicError(f"{shown}: there is no script below it", magic=shown)
+    default = "bash" if runner is None else runner.settings.now.default_shell
+    shell = shell_of(call.body.options, call.body.script, default=default)
     match call.args:
         case LintArgs() as args:
-            return await lint(manager, args, call.body, variables=await _variables(runner))
+            return await lint(manager, args, call.body, shell=shell, variables=await _variables(runner))
         case FmtArgs() as args:
-            return await fmt(manager, args, call.body)
+            return await fmt(manager, args, call.body, shell=shell)
     raise MagicError(f"{shown} is not about a cell", magic=shown)
 
 

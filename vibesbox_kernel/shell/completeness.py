@@ -45,13 +45,14 @@ class Completeness:
     indent: str = ""
 
 
-async def completeness(code: str, *, workspace: Workspace, ask: AskBash) -> Completeness:
+async def completeness(code: str, *, workspace: Workspace, ask: AskBash, default_shell: str) -> Completeness:
     """Find out whether a cell can be run; nothing of it is.
 
     Args:
         code: The cell's text.
         workspace: Where the cell can be read by bash.
         ask: Asks the side bash.
+        default_shell: Which runs cells that name none.
     """
     try:
         parse_cell(code)
@@ -61,7 +62,7 @@ async def completeness(code: str, *, workspace: Workspace, ask: AskBash) -> Comp
     script = code[head.end :]
     if not script.strip():
         return Completeness("incomplete" if head.over_cell else "complete")
-    if not is_for_bash(head, script):
+    if not is_for_bash(head, script, default=default_shell):
         only_shebang = script.startswith("#!") and "\n" not in script
         return Completeness("incomplete" if only_shebang else "complete")
     if _CONTINUES.search(script) and not parse_command_line(script).is_comment:

@@ -6,7 +6,6 @@ import re
 from typing import TYPE_CHECKING
 
 from vibesbox_kernel.errors import MagicError
-from vibesbox_kernel.shell.cell_head import shell_of
 from vibesbox_kernel.shell.code_tools import find_tool, run_tool
 from vibesbox_kernel.shell.magic_args import FmtArgs
 from vibesbox_kernel.shell.verb_result import VerbResult
@@ -19,19 +18,19 @@ _DIALECTS = {"bash": "bash", "sh": "posix", "dash": "posix", "ksh": "mksh", "mks
 _PLACE = re.compile(r"^(\d+):(\d+): ", re.MULTILINE)
 
 
-async def fmt(manager: SessionManager, args: FmtArgs, body: CellBody) -> VerbResult:
+async def fmt(manager: SessionManager, args: FmtArgs, body: CellBody, *, shell: str) -> VerbResult:
     """Format a cell, of which nothing is run; its magics stay as they are.
 
     Args:
         manager: Whose broker runs shfmt.
         args: How to format.
         body: The cell below the magic.
+        shell: The shell that it is for.
 
     Raises:
         MagicError: There is no shfmt, or it can not read this.
     """
     tool = find_tool("shfmt", magic="%%fmt", extra="lint")
-    shell = shell_of(body.options, body.script)
     if shell not in _DIALECTS:
         raise MagicError(f"%%fmt knows {', '.join(sorted(_DIALECTS))}, not {shell}", magic="%%fmt")
     words = [tool, f"--indent={args.indent}", f"--language-dialect={_DIALECTS[shell]}"]
@@ -39,9 +38,8 @@ async def fmt(manager: SessionManager, args: FmtArgs, body: CellBody) -> VerbRes
     if answer.code != 0:
         raise MagicError(f"%%fmt: {_of_cell(answer.text.strip(), body.script_line)}", magic="%%fmt")
     formatted = answer.text.rstrip("\n")
-    if formatted == body.script.rstrip("\n"):
-        return VerbResult("it is formatted already\n", next_input=body.head + formatted)
-    return VerbResult("", next_input=body.head + formatted)
+    said = "it is formatted already\n" if formatted == body.script.rstrip("\n") else ""
+    return VerbResult(said, next_input=body.head + formatted)
 
 
 def _of_cell(message: str, script_line: int) -> str:

@@ -13,7 +13,6 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from vibesbox_kernel.errors import MagicError
-from vibesbox_kernel.shell.cell_head import shell_of
 from vibesbox_kernel.shell.code_tools import find_tool, run_tool
 from vibesbox_kernel.shell.magic_args import LintArgs
 from vibesbox_kernel.shell.verb_result import Json, VerbResult
@@ -53,31 +52,33 @@ class Finding:
     source: str
 
 
-async def lint(manager: SessionManager, args: LintArgs, body: CellBody, *, variables: Collection[str]) -> VerbResult:
+async def lint(
+    manager: SessionManager, args: LintArgs, body: CellBody, *, shell: str, variables: Collection[str]
+) -> VerbResult:
     """Look through a cell, of which nothing is run.
 
     Args:
         manager: Whose broker runs shellcheck.
         args: What to look for.
         body: The cell below the magic.
+        shell: The shell that it is for.
         variables: What earlier cells have set.
 
     Raises:
         MagicError: There is no shellcheck, or it can not judge this.
     """
     tool = find_tool("shellcheck", magic="%%lint", extra="lint")
-    answer = await run_tool(manager, [tool, *_options(args, body)], body.script, magic="%%lint")
+    answer = await run_tool(manager, [tool, *_options(args, shell)], body.script, magic="%%lint")
     if answer.code not in _HAS_FINDINGS:
         raise MagicError(f"%%lint: {answer.text.strip() or 'shellcheck failed'}", magic="%%lint")
     findings = list(_findings(answer.text, body, variables))
     return VerbResult(_text(findings), html=_html(findings) if findings else None, data=_data(findings))
 
 
-def _options(args: LintArgs, body: CellBody) -> Iterator[str]:
+def _options(args: LintArgs, shell: str) -> Iterator[str]:
     yield "--format=json1"
     yield "--norc"
     yield f"--severity={args.severity}"
-    shell = shell_of(body.options, body.script)
     if shell not in _DIALECTS:
         raise MagicError(f"%%lint knows {', '.join(sorted(_DIALECTS))}, not {shell}", magic="%%lint")
     yield f"--shell={shell}"

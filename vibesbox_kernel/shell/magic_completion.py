@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal as signals
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 _MAGIC_WORD = re.compile(r"\s*(%%?)(\S*)")
 _TAKE_REFS = frozenset({"kill", "tail", "wait", "send", "fg", "bg", "rerun", "info", "durable", "rename", "adopt"})
 _REF_OPTIONS = frozenset({"--after"})
+_SIGNAL_OPTIONS = frozenset({"-s", "--signal"})
+_SIGNALS = tuple(one.name.removeprefix("SIG") for one in signals.Signals)
 _FILE_OPTIONS = frozenset({"--cwd", "--save", "--shell"})
 
 
@@ -52,6 +55,9 @@ def complete_magic(line: str, *, refs: Callable[[], Iterable[str]]) -> MagicComp
     """
     head = _MAGIC_WORD.match(line)
     before, word = _split_last(line)
+    if word.startswith("--") and "=" in word:  # --io=pipe is --io pipe
+        option, _, word = word.partition("=")
+        before.append(option)
     if head is None or head.end() == len(line):
         return MagicCompletion(_fitting(word, _names(), Kind.MAGIC), len(word))
     magic = MAGICS.get(head.group(2))
@@ -71,6 +77,8 @@ def _arguments(
     magic: Magic, before: Sequence[str], word: str, refs: Callable[[], Iterable[str]]
 ) -> tuple[Iterable[str], Kind]:
     last = before[-1] if before else ""
+    if last in _SIGNAL_OPTIONS:
+        return _SIGNALS, Kind.VALUE
     if last in _FILE_OPTIONS:
         return (), Kind.FILE
     if last in _REF_OPTIONS:
@@ -86,7 +94,7 @@ def _arguments(
 
 def _names() -> tuple[str, ...]:
     names = (f"%%{one.name}" if one.cell else f"%{one.name}" for one in MAGICS.values())
-    return (*names, *(f"%{one.name}" for one in MAGICS.values() if one.cell))
+    return (*names, *(f"%{one.name}" for one in MAGICS.values() if one.cell and not one.takes_body))
 
 
 def _split_last(line: str) -> tuple[list[str], str]:
