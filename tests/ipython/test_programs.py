@@ -22,7 +22,7 @@ def test_a_missing_interpreter_is_told_in_one_line(shell):
     assert "/no/such/thing of this cell can not be run: no such file" in str(
         shell.fails("%%session\n#!/no/such/thing\n")
     )
-    assert len(shell.out.splitlines()) == 1
+    assert (shell.out, len(shell.err.splitlines())) == ("", 1)
 
 
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
