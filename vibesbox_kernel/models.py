@@ -63,12 +63,13 @@ class EventKind(StrEnum):
 class InputKind(StrEnum):
     """What a session waits for that waits for input.
 
-    A line; a line that is not to be seen (the terminal's echo is off); or single keys, as full-screen programs
-    and line editors take them.
+    A line; a line that is not to be seen (the terminal's echo is off); a key or a few that the terminal echoes
+    (``read -n``); or keys as full-screen programs and line editors take them.
     """
 
     LINE = "line"
     PASSWORD = "password"
+    KEY = "key"
     KEYS = "keys"
 
 

@@ -60,6 +60,14 @@ def test_a_prompt_is_plain_text_and_what_comes_before_it_is_shown(kernel: Driver
     assert "go on" not in result.text
 
 
+def test_a_single_key_is_asked_for_and_typed_without_enter(kernel: Driver) -> None:
+    """Bash: read -n; what comes after it would read the Enter."""
+    code = "read -n 1 -p 'Sure? ' key; echo; read -p 'Why? ' why; echo \"$key $why\""
+    result, questions = run_with(kernel, code, "y", "because")
+    assert [one["prompt"] for one in questions] == ["Sure? ", "Why? "]
+    assert result.text == "\ny because\n"
+
+
 def test_the_input_can_be_ended(kernel: Driver) -> None:
     """Ours: ^D alone; the cell says so where nothing else stands."""
     result, _ = run_with(kernel, "cat; echo over", "one", "^D")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from vibesbox_kernel.models import InputKind
 
-LINE, PASSWORD, KEYS = InputKind.LINE, InputKind.PASSWORD, InputKind.KEYS
+LINE, PASSWORD, KEY, KEYS = InputKind
 
 PYTHON = sys.executable
 _NODE_ASKS = (
@@ -64,7 +64,7 @@ WAITING = (
     Program("read", "read x", LINE),
     Program("read -p", "read -p 'Name: ' x", LINE),
     Program("read -s", "read -s -p 'Password: ' x", PASSWORD),
-    Program("read -n 1", "read -n 1 -p 'Key: ' x", KEYS),
+    Program("read -n 1", "read -n 1 -p 'Key: ' x", KEY),
     Program("read -t", "read -t 60 -p 'Soon: ' x", LINE),
     Program("read from /dev/tty", "read x </dev/tty", LINE),
     Program("read -u", "exec 7<&0; read -u 7 x", LINE),

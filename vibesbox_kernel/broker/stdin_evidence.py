@@ -24,8 +24,9 @@ from vibesbox_kernel.broker import system
 from vibesbox_kernel.broker.blocked import Blocked, Reading, Source
 from vibesbox_kernel.broker.session import Session
 
-LINE, PASSWORD, KEYS = "line", "password", "keys"
-"""What it waits for: a line; one that is not to be seen; single keys, as full-screen programs and line editors do."""
+LINE, PASSWORD, KEY, KEYS = "line", "password", "key", "keys"
+"""What it waits for: a line; one that is not to be seen; a few keys, which the terminal echoes, as ``read -n`` does;
+keys whose effect the program itself shows, as full-screen programs and line editors do."""
 
 SLICE_PROCESSES = 40
 """How many are looked at before the loop gets its turn: about 3 ms."""
@@ -37,7 +38,7 @@ class Evidence(NamedTuple):
     """A session waits for input.
 
     Attributes:
-        kind: ``LINE``, ``PASSWORD`` or ``KEYS``.
+        kind: ``LINE``, ``PASSWORD``, ``KEY`` or ``KEYS``.
         pid: Who reads.
         certain: It is blocked in the read itself; otherwise it only polls, and may want something else.
     """
@@ -133,7 +134,7 @@ class _Findings:
 def _kind(modes: tuple[bool, bool]) -> str:
     echo, whole_lines = modes
     if not whole_lines:
-        return KEYS
+        return KEY if echo else KEYS
     return LINE if echo else PASSWORD
 
 

@@ -93,10 +93,10 @@ class SessionRecord(TypedDict):
 
     Times are Unix seconds, cursors and sizes bytes. ``returncode`` is negative for a signal. ``pid`` is None until a
     queued session starts. ``client`` is the number of the client that owns it, ``policy`` has what is not at its
-    default, ``waits_for`` is ``line``, ``password``, ``keys`` or None, ``announced`` says that the leader has told its
-    exit status and still lives, ``descriptors`` are those above 2 that a leader had open for its children when it
-    stopped itself, ``usage`` has CPU seconds, resident bytes, the most of these, number of processes, bytes read from
-    storage and written to it, as of the broker's last look.
+    default, ``waits_for`` is ``line``, ``password``, ``key``, ``keys`` or None, ``announced`` says that the leader has
+    told its exit status and still lives, ``descriptors`` are those above 2 that a leader had open for its children when
+    it stopped itself, ``usage`` has CPU seconds, resident bytes, the most of these, number of processes, bytes read
+    from storage and written to it, as of the broker's last look.
     """
 
     session_id: str

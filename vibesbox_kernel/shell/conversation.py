@@ -135,9 +135,10 @@ class Conversation:
         if answer is None or answer in _END_OF_FILE:
             await self._send("", eof=True)
             return
+        text = answer if kind is InputKind.KEY and answer else f"{answer}\n"
         # A front-end has ended the line itself; after a password the program does so too, since nothing was echoed.
-        self._line.expect_echo("\n" if kind is InputKind.PASSWORD else echo_of(f"{answer}\n"))
-        await self._send(f"{answer}\n", eof=False)
+        self._line.expect_echo("\n" if kind is InputKind.PASSWORD else echo_of(text))
+        await self._send(text, eof=False)
 
     async def _send(self, text: str, *, eof: bool) -> None:
         with contextlib.suppress(SessionEndedError):

@@ -75,8 +75,8 @@ def _input(info: SessionInfo) -> str:
     ref = info.name or info.pid
     if info.input_kind is InputKind.PASSWORD:
         return f"waits for a password: %send {ref} --secret asks you for it"
-    if info.input_kind is InputKind.KEYS:
-        return f"takes single keys: %send {ref} -n TEXT types them"
+    if info.input_kind in (InputKind.KEY, InputKind.KEYS):
+        return f"takes single keys: %send {ref} -n TEXT types them, without Enter"
     return f"waits for a line: %send {ref} TEXT types one, %send {ref} --eof ends the input"
 
 
