@@ -76,13 +76,24 @@ async def test_what_goes_on_does_not_wait_for_ever(sink):
             await asyncio.sleep(HOLD_SECONDS / 10)
 
 
-async def test_what_is_taken_is_not_shown(sink):
-    """Ours: the box shows it."""
+async def test_a_prompt_that_was_answered_is_not_shown(sink):
+    """Ours: the front-end shows it, with the answer."""
     line = HeldLine(sink)
     line.text("Name: ")
-    assert line.take() == "Name: "
+    line.lend()
+    line.drop_lent()
     line.close()
     assert sink.shown == ""
+
+
+async def test_a_prompt_that_nobody_has_answered_is_shown(sink):
+    """Ours: before anything else that is said of the cell's end."""
+    line = HeldLine(sink)
+    line.text("Name: ")
+    line.lend()
+    assert sink.shown == ""
+    line.close()
+    assert sink.shown == "Name: "
 
 
 async def test_progress_is_not_held(sink):

@@ -99,8 +99,7 @@ class Conversation:
         if not self._respondent.can_answer:
             await self._end_input(kind)
         elif kind is InputKind.KEYS:
-            if not self._pump.on_screen:  # which has been said already, and what to do
-                await self._say_that_keys_are_wanted()
+            await self._say_that_keys_are_wanted()
             await self._manager.wait_input_not_wanted(self._session_id, kind)
         else:
             await self._ask(kind)
@@ -115,7 +114,7 @@ class Conversation:
 
     async def _ask(self, kind: InputKind) -> None:
         prompt = await self._prompt()
-        taken = self._line.take()
+        self._line.lend()
         if not prompt and not self._manager.output_end(self._session_id):
             self._say_once(_HOW_TO_END)
         question = self._respondent.ask(prompt, password=kind is InputKind.PASSWORD)
@@ -124,12 +123,12 @@ class Conversation:
         try:
             await asyncio.wait((asking, waiting), return_when=asyncio.FIRST_COMPLETED)
             if asking.done():
-                taken = ""  # the front-end shows it, with the answer
+                self._line.drop_lent()  # the front-end shows it, with the answer
                 await self._take_answer(asking.result(), kind)
         finally:
             asking.cancel()
             waiting.cancel()
-            self._line.text(taken)  # the box is gone, and with it the prompt
+            self._line.show_lent()  # the box is gone, and with it the prompt
 
     async def _take_answer(self, answer: str | None, kind: InputKind) -> None:
         if answer is None or answer in _END_OF_FILE:

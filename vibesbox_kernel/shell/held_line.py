@@ -28,7 +28,7 @@ class HeldLine:
 
     def __init__(self, sink: OutputSink, *, holds: bool = True) -> None:
         self._sink = sink
-        self._held = ""
+        self._held = self._lent = ""
         self._echo = ""
         self._seen_of_echo = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -56,7 +56,7 @@ class HeldLine:
 
     def take_back(self, lines: int) -> None:
         """Called by the pump."""
-        self.take()
+        self._take()
         self._sink.take_back(lines)
 
     def omitted(self, notice: str) -> None:
@@ -74,15 +74,22 @@ class HeldLine:
         self.release()
         self._sink.display(data, display_id=display_id, update=update)
 
-    def take(self) -> str:
-        """What is held, which is not shown here any more."""
-        taken, self._held = self._held, ""
-        self._stop_timer()
-        return taken
+    def lend(self) -> None:
+        """What is held is shown elsewhere now, as a prompt."""
+        self._lent = self._take()
+
+    def drop_lent(self) -> None:
+        """What was lent was answered: it need not be shown any more."""
+        self._lent = ""
+
+    def show_lent(self) -> None:
+        """Nobody else shows what was lent any more."""
+        lent, self._lent = self._lent, ""
+        self._show(lent)
 
     def release(self) -> None:
         """Show what is held."""
-        self._show(self.take())
+        self._show(self._take())
 
     def expect_echo(self, text: str) -> None:
         """Do not show this text if it is what comes next: it is the terminal's echo of an answer."""
@@ -92,7 +99,13 @@ class HeldLine:
         """Hold nothing any more."""
         self._passes = True
         self._echo = ""
+        self.show_lent()
         self.release()
+
+    def _take(self) -> str:
+        taken, self._held = self._held, ""
+        self._stop_timer()
+        return taken
 
     def _show(self, text: str) -> None:
         if text:
