@@ -180,6 +180,8 @@ async def test_without_the_package_bash_completes_by_itself(
     monkeypatch.setattr("vibesbox_kernel.shell.side_bash.PACKAGE_FILES", ())
     assert await shell.matches("export PAT") == ["export PATH"]
     assert await shell.matches("cd my") == ["cd my\\ dir/"]
+    assert "sudo mkdir" in await shell.matches("sudo mkdi")
+    assert await shell.matches("sudo env cat pl") == ["sudo env cat plain"]
     assert "trap SIGHUP" in await shell.matches("trap SIGHU")
     assert await shell.matches("cat pl") == ["cat plain"]
 

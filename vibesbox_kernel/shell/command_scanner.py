@@ -12,8 +12,8 @@ from dataclasses import replace
 from vibesbox_kernel.shell.command_frame import Frame
 from vibesbox_kernel.shell.command_line import WORD_BREAKS, CommandLine, Place, Variable
 
-MAX_CHARACTERS = 1 << 16
-"""Of a longer text only the end is read: a cell of a megabyte would take a second."""
+MAX_CHARACTERS = 1 << 15
+"""Of a longer text only the end is read: a cell of a megabyte would take longer than anybody waits."""
 
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _BRACED = re.compile(r"\$\{[#!]?(\w*)", re.ASCII)

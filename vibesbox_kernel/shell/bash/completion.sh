@@ -152,7 +152,7 @@ __vb_find_specification() {
         __vb_load "$__vb_command" && builtin return
         # A command that runs another, and says nothing of how it is completed.
         [[ $__vb_command == @(sudo|doas|env|nohup|nice|exec|command|builtin|xargs|setsid|stdbuf|strace|eval) ]] || builtin return
-        ((${#COMP_WORDS[@]} > 2)) && [[ ${COMP_WORDS[1]} != -* ]] || builtin return
+        ((${#COMP_WORDS[@]} > 1)) && [[ ${COMP_WORDS[1]} != -* ]] || builtin return
         COMP_LINE=${COMP_LINE#"$__vb_command"+( )} COMP_WORDS=("${COMP_WORDS[@]:1}")
     done
 }
@@ -190,7 +190,10 @@ __vb_function_of() {
 __vb_complete_argument() {
     COMP_CWORD=$((${#COMP_WORDS[@]} - 1)) COMP_POINT=${#COMP_LINE} COMP_TYPE=9 COMP_KEY=9 COMPREPLY=()
     COMP_WORDBREAKS=$' \t\n"\'@><=;|&(:'
-    ((COMP_CWORD)) || { __vb_complete_command && builtin return; }
+    if ((COMP_CWORD == 0)); then # of a command that runs another
+        __vb_complete_command
+        builtin return
+    fi
     if ((${#__vb_spec[@]} == 0)); then
         __vb_complete_file
         builtin return
