@@ -142,9 +142,9 @@ class Driver:
             if message["parent_header"].get("msg_id") == request["header"]["msg_id"]:
                 return str(message["content"]["subshell_id"])
 
-    def start_in(self, subshell: str, code: str) -> str:
+    def start_in(self, subshell: str, code: str, *, allow_stdin: bool = False) -> str:
         """Execute a cell in a subshell, without waiting for it; returns the request's id."""
-        content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False}
+        content = {"code": code, "silent": False, "store_history": True, "allow_stdin": allow_stdin}
         message = self.client.session.msg("execute_request", content)
         message["header"]["subshell_id"] = subshell
         self.client.shell_channel.send(message)

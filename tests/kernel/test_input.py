@@ -157,3 +157,40 @@ def test_a_secret_that_nobody_can_be_asked_for_is_an_error(kernel: Driver) -> No
     assert "allow_stdin" in kernel.run("%send silent --secret", allow_stdin=False).content["evalue"]
     assert "not found" in kernel.run("%send nobody --secret").content["evalue"]
     kernel.run("%kill silent")
+
+
+def test_a_cell_that_is_sent_away_while_it_asks_asks_no_more(kernel: Driver) -> None:
+    """Ours: in the background it says that it waits, its prompt stands in its cell, and %send answers."""
+    request = kernel.start(f"%%session --name sent\n{NAME}")
+    asked(kernel)
+    kernel.finish(kernel.start_in(kernel.new_subshell(), "%bg sent"))
+    assert kernel.reply(request)["content"]["status"] == "ok"
+    kernel.wait_text(request, "Name: ")
+    kernel.run("%send sent you")
+    kernel.wait_text(request, "hello you\n")
+
+
+def test_a_cell_that_is_followed_again_asks_in_the_cell_that_follows(kernel: Driver) -> None:
+    """Ours: %fg gives a session back its input box."""
+    kernel.run(f"%%session --bg --name back\n{NAME}")
+    result, questions = run_with(kernel, "%fg back", "again")
+    assert questions[0]["prompt"] == "Name: "
+    assert "hello again\n" in result.text
+
+
+def test_a_cell_in_a_subshell_asks_as_well(kernel: Driver) -> None:
+    """Jupyter: input_request, whichever thread has taken the request."""
+    request = kernel.start_in(kernel.new_subshell(), NAME, allow_stdin=True)
+    assert asked(kernel)["prompt"] == "Name: "
+    kernel.client.input("below")
+    assert kernel.finish(request).text == "hello below\n"
+
+
+def test_two_cells_that_ask_at_the_same_time_are_asked_one_after_the_other(kernel: Driver) -> None:
+    """Ours: an answer does not always say what it answers."""
+    requests = [kernel.start(NAME), kernel.start_in(kernel.new_subshell(), NAME, allow_stdin=True)]
+    for answer in ("one", "two"):
+        asked(kernel)
+        kernel.client.input(answer)
+    texts = [kernel.finish(one).text for one in requests]
+    assert sorted(text.splitlines()[0] for text in texts) == ["hello one", "hello two"]
