@@ -85,3 +85,14 @@ async def test_a_screen_that_is_over_at_once_is_not_worth_a_word():
         await on.clock.advance(1)
         assert on.sink.all("line") == []
         assert on.sink.shown.strip() == "after"
+
+
+@pytest.mark.anyio
+async def test_a_program_that_goes_up_on_its_screen_rewrites_nothing_of_the_cell():
+    async with stage() as on:
+        on.write(b"before\n\x1b[?1049h\x1b[5;1Hdrawn\x1b[2A over\x1b[A")
+        await on.clock.advance(1)
+        on.write(b"more\x1b[3A\x1b[?1049lafter\n", eof=True)
+        await on.clock.advance(1)
+        assert on.sink.shown == "before\nafter\n"
+        assert on.sink.all("display") == on.sink.all("take back") == []

@@ -13,8 +13,10 @@ import anyio
 import pytest
 
 from tests.shell.fake_manager import FakeManager, FakeSession, VirtualClock, settle
+from vibesbox_kernel.errors import DisplayRefusedError
 from vibesbox_kernel.models import StreamName
 from vibesbox_kernel.sessions import SessionManager
+from vibesbox_kernel.sessions.displays import Display
 from vibesbox_kernel.shell.stream import OutputPump
 
 pytestmark = pytest.mark.anyio
@@ -402,3 +404,57 @@ async def test_streams_that_go_to_and_fro_for_ever_become_few_messages():
         await on.clock.advance(5)
         assert on.sink.shown.count("out") == on.sink.shown.count("err") == 400
         assert len(on.sink.streams) < 60
+
+
+async def test_a_display_comes_after_the_output_before_its_cursor_and_before_the_rest():
+    async with stage() as on:
+        on.write(b"before\n")
+        await on.pump.show(Display({"text/plain": "picture"}, 7), 7)
+        on.write(b"after\n", eof=True)
+        await on.clock.advance(1)
+        assert [kind for _, kind, _ in on.sink.got] == ["text", "display", "text"]
+        assert on.sink.shown == "before\nafter\n"
+
+
+async def test_displays_come_at_a_pace_and_an_id_is_replaced():
+    async with stage() as on:
+        shows = [
+            asyncio.ensure_future(on.pump.show(Display({"text/plain": str(number)}, 1, "id"), 0)) for number in range(8)
+        ]
+        await on.clock.advance(0.01)
+        assert len(on.sink.all("display")) == 5
+        await on.clock.advance(1)
+        await asyncio.gather(*shows)
+        assert on.sink.all("display") == [str(number) for number in range(8)]
+        assert [update for _, update in on.sink.displays] == [False] + [True] * 7
+
+
+async def test_a_large_display_makes_the_next_one_wait_and_the_text_not():
+    async with stage() as on:
+        for _ in range(2):
+            await on.pump.show(Display({"text/plain": "large"}, 9_000_000), 0)
+        third = asyncio.ensure_future(on.pump.show(Display({"text/plain": "third"}, 1), 0))
+        on.write(b"text\n")
+        await on.clock.advance(1)
+        assert on.sink.shown == "text\n"
+        assert not third.done()
+        await on.clock.advance(5)
+        assert third.done()
+
+
+async def test_a_cell_shows_only_so_much():
+    async with stage() as on:
+        shows = [asyncio.ensure_future(on.pump.show(Display({"text/plain": "large"}, 15_000_000), 0)) for _ in range(4)]
+        await on.clock.advance(40)
+        assert [show.done() and show.exception() is None for show in shows] == [True, True, True, False]
+        with pytest.raises(DisplayRefusedError, match="would show more than 50 MB"):
+            await shows[3]
+
+
+async def test_a_display_in_a_flood_stands_behind_the_word_on_what_is_left_out():
+    async with stage() as on:
+        on.write(b"x\n" * 400_000)
+        await on.clock.advance(0.001)
+        await on.pump.show(Display({"text/plain": "picture"}, 7), 800_000)
+        kinds = [kind for _, kind, _ in on.sink.got]
+        assert kinds.index("omitted") < kinds.index("display")

@@ -83,6 +83,7 @@ class DisplayDoor:
         self._stages: WeakValueDictionary[str, Stage] = WeakValueDictionary()
         self._server: asyncio.Server | None = None
         self._path: Path | None = None
+        self._opening = asyncio.Lock()
         self._at_once = asyncio.Semaphore(MAX_AT_ONCE)
         self._conversations: set[asyncio.Task[None]] = set()
 
@@ -93,9 +94,10 @@ class DisplayDoor:
             What a session must have in its environment to find us; nothing when there can be no socket: then nothing
             rich is shown, and everything else works.
         """
-        if self._path is None or not self._path.exists():  # a broker that died has taken the directory along
-            await self.aclose()
-            await self._listen(self._directory() / SOCKET_NAME)
+        async with self._opening:
+            if self._path is None or not self._path.exists():  # a broker that died has taken the directory along
+                await self.aclose()
+                await self._listen(self._directory() / SOCKET_NAME)
         return {} if self._path is None else {SOCKET_VARIABLE: str(self._path), PYTHON_VARIABLE: sys.executable}
 
     def expect(self, session_id: str, stage: Stage) -> None:

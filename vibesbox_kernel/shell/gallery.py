@@ -7,7 +7,7 @@ from vibesbox_kernel.sessions.displays import Display
 from vibesbox_kernel.shell.human import format_bytes
 
 MAX_DISPLAYS = 200
-MAX_BYTES = 50 << 20
+MAX_BYTES = 50_000_000
 
 
 class Gallery:

@@ -9,10 +9,10 @@ _CUT_IN_TWO = re.compile(rb"\x1b(?:\[[0-9]{0,4})?\Z")
 _MAX_SEQUENCE = 8
 
 
-def first_move(data: bytes) -> int:
-    """Where a program goes up first; the end of the data if it does not."""
+def first_move(data: bytes) -> tuple[int, int]:
+    """Where the sequence begins and ends by which a program goes up first; twice the end if there is none."""
     found = _UP.search(data)
-    return len(data) if found is None else found.start()
+    return (len(data), len(data)) if found is None else found.span()
 
 
 def cut_in_two(data: bytes) -> int:

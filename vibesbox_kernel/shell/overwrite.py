@@ -54,7 +54,7 @@ def perform(text: str) -> str:
 
 def clean(data: bytes) -> str:
     """Bytes of output, in one step, as text that shows as it stands."""
-    if first_move(data) < len(data):
+    if first_move(data)[0] < len(data):
         grid = Grid()
         grid.feed(OutputFilter(terminal=True, moves=True).feed(data, final=True))
         return grid.text

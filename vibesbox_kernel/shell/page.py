@@ -41,10 +41,9 @@ class Page:
 
     def absorb(self, stream: StreamName, data: bytes) -> None:
         """Take all of it, room or not."""
-        if self._is_live(stream):
-            self._take_live(data)
-        else:
-            self._waiting.add(stream, self._head.absorb(data, stream))
+        while data and self._is_live(stream):
+            data = self._take_live(data)
+        self._waiting.add(stream, self._head.absorb(data, stream))
 
     def add(self, texts: Iterable[tuple[StreamName, str]]) -> None:
         """Take texts that are ready to be shown."""
@@ -73,7 +72,9 @@ class Page:
 
     def _take_plain(self, stream: StreamName, data: bytes) -> bytes:
         """Take text up to where a program goes up with its cursor; returns what follows."""
-        at = first_move(data)
+        at, end = first_move(data)
+        if self._head.on_screen:
+            at = end  # there it may go where it likes: nothing is shown of that
         if at == len(data) and (half := cut_in_two(data)):
             at -= half
             self._halves[stream], data = data[at:], data[:at]
@@ -83,7 +84,7 @@ class Page:
             before = self._head.cursor
             self._waiting.add(stream, self._head.take(plain, stream))
             self._note(stream, plain[: self._head.cursor - before])
-        if rest and not self._head.over:
+        if rest and not (self._head.over or self._head.on_screen):
             self._go_live(stream)
         return rest
 

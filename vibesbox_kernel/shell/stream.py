@@ -123,11 +123,14 @@ class OutputPump:
             DisplayRefusedError: There is no room for it.
         """
         async with self._display_turn:
-            await self._clock.wait(asyncio.Event(), self._gallery_pacer.delay())
+            if (delay := self._gallery_pacer.delay()) > 0:
+                await self._clock.wait(asyncio.Event(), delay)
             display_id, update = self._gallery.admit(display)
             async with self._lock:
                 await self._read_to(cursor)
                 self._send()
+                if self._head.over and self._tail is None:  # first what is left out before it
+                    await self._show_tail(max(cursor, self._shown_to()), last=False)
                 self._page.broken()
                 self._sink.display(display.data, display_id=display_id, update=update)
             self._gallery_pacer.spend(display.size, lines=self._head.lines)

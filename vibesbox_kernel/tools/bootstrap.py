@@ -1,12 +1,13 @@
 """The file that ``python -I -S`` runs to become one of the commands: ``bootstrap.py show FILE``."""
 
+import os
 import sys
-from pathlib import Path
 
 
 def main() -> int:
     """Make the package importable (its ``__init__`` needs nothing), and run the command."""
-    sys.path.append(str(Path(__file__).resolve().parents[2]))  # last: it may hold anything
+    package = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+    sys.path.append(os.path.dirname(package))  # last: it may hold anything
 
     from vibesbox_kernel.tools import show
 

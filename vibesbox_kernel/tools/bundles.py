@@ -7,7 +7,6 @@ import json
 
 from vibesbox_kernel.tools.kinds import BINARY, CSV, SVG, TEXT, TSV, kind_by_signature
 from vibesbox_kernel.tools.protocol import is_json
-from vibesbox_kernel.tools.tables import read_table
 
 MAX_PICTURE_BYTES = 10_000_000
 MAX_TEXT_BYTES = 2_000_000
@@ -71,6 +70,8 @@ def _text(kind: str, data: bytes) -> str:
 
 
 def _table(text: str, *, delimiter: str | None) -> Bundle:
+    from vibesbox_kernel.tools.tables import read_table  # only where a table is wanted: the command is to be quick
+
     try:
         table = read_table(text, delimiter=delimiter)
     except ValueError as error:

@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 SOCKET_VARIABLE = "VIBESBOX_DISPLAY"
 """Names the notebook's socket, in the environment of its sessions."""
@@ -36,8 +35,7 @@ class ProtocolError(ValueError):
     """A header that is not as it must be; says how."""
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(NamedTuple):
     """What a command asks for.
 
     Attributes:
