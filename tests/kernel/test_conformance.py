@@ -27,6 +27,7 @@ class TestConformance(jupyter_kernel_test.KernelTests):  # type: ignore[misc]
         {"text": "%wai", "matches": {"%wait"}},
         {"text": "%%se", "matches": {"%%session"}},
         {"text": "%tail --fol", "matches": {"--follow"}},
+        {"text": "echo $PW", "matches": {"PWD"}},
         {"text": "cat /proc/self/cmdl", "matches": {"/proc/self/cmdline"}},
     ]
     complete_code_samples: ClassVar[list[str]] = [
@@ -39,8 +40,17 @@ class TestConformance(jupyter_kernel_test.KernelTests):  # type: ignore[misc]
     incomplete_code_samples: ClassVar[list[str]] = ["for i in 1 2; do", "echo 'a", "echo a \\", "f() {", "cat <<X\nx"]
     invalid_code_samples: ClassVar[list[str]] = ["fi", "echo )", "%no-such-magic"]
 
+    code_inspect_sample = "cd"
+    code_history_pattern = "echo hi*"
+    supported_history_operations = ("tail", "range", "search")
+
     _directory: ClassVar[TemporaryDirectory[str]]
     _before: ClassVar[str | None]
+
+    def test_history(self) -> None:
+        """The suite's, which takes its cells from where it has those with an execute_result."""
+        self.code_execute_result = [{"code": "echo hi"}, {"code": "echo ho"}]
+        super().test_history()
 
     @classmethod
     def setUpClass(cls) -> None:
