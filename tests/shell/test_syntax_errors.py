@@ -66,8 +66,15 @@ def test_of_a_long_line_only_the_part_around_the_place_is_shown(bench: Bench) ->
 
 def test_a_syntax_error_is_found_whatever_the_state_is(bench: Bench) -> None:
     """Ours: the user's own functions, separators and options do not get into the way."""
-    bench.run("set -u; IFS=e; read() { echo mine; }; shopt -s nocasematch; set -f")
+    bench.run(
+        "set -u; IFS=e; read() { echo mine; }; shopt -s nocasematch; set -f; alias continue=false for='echo mine'"
+    )
     assert bench.run("echo\nfoo )").text.splitlines()[0].startswith("In[2]: line 2, column 5: syntax error")
+
+
+def test_an_alias_that_stands_for_syntax_is_known_when_the_place_is_looked_for(bench: Bench) -> None:
+    bench.run("alias begin='{'")
+    assert bench.run("begin echo; }\nfoo )").text.startswith("In[2]: line 2, column 5: syntax error near unexpected")
 
 
 def test_a_huge_cell_with_a_syntax_error_is_refused_soon(bench: Bench) -> None:

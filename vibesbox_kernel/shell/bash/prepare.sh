@@ -56,6 +56,8 @@
         builtin . -- "$__vb_label"
     ) 2>|syntax.log; then
         [[ ! $__vb_early ]] || builtin . "$__vb_driver/early.sh"
+        __vb_shopts=$BASHOPTS
+        builtin shopt -u expand_aliases
         builtin . "$__vb_driver/syntax-error.sh" 2>/dev/null
         [[ $__vb_message ]] || builtin read -r -d '' __vb_message <syntax.log || builtin :
         builtin printf '%s\n' "$__vb_message" >&2
