@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import anyio
+import psutil
 import pytest
 
 from tests.lifeline import Lifeline
@@ -195,6 +197,26 @@ async def test_a_completion_that_hangs_is_ended_with_what_it_has_started(
         assert await shell.matches("vb_c ") == []
         await lifeline.held()
         await lifeline.released()
+    assert await shell.matches("cat pl") == ["cat plain"]
+
+
+async def test_a_bash_that_was_killed_is_replaced(shell: HelpedShell) -> None:
+    """Ours: whoever has killed it."""
+    assert await shell.matches("cat pl") == ["cat plain"]
+    (directory,) = shell.manager.workspace.path.glob("side-*")
+    (pid,) = (
+        one.pid for one in psutil.process_iter(["cmdline"]) if f"{directory}/side.sh" in (one.info["cmdline"] or [])
+    )
+    os.kill(pid, signal.SIGKILL)
+    with anyio.fail_after(5):
+        while await shell.matches("cat pl") != ["cat plain"]:
+            pass
+
+
+async def test_what_is_too_long_to_be_asked_is_not(shell: HelpedShell) -> None:
+    """Ours: and the next question is answered."""
+    assert await shell.matches(f"cat {'x' * (1 << 17)}") == []
+    assert await shell.matches("cat \0") == []
     assert await shell.matches("cat pl") == ["cat plain"]
 
 

@@ -92,8 +92,8 @@ async def complete_script(script: str, *, following: str, directory: str, ask: A
         return nothing
     flags, text, *found = said[0]
     candidates = [(one[1:], _LETTERS[one[0]]) for one in found if one and one[0] in _LETTERS]
-    fitting = _fitting(candidates, text, line)
-    write = _Writer(line, text, following, as_files=Kind.FILE in dict(fitting).values() or "filenames" in flags.split())
+    fitting = _fitting(candidates, text)
+    write = _Writer(line, text, following, as_files="filenames" in flags.split())
     matches = {write(name, kind): kind for name, kind in reversed(fitting)}
     return Completion(tuple(_sorted(matches, flags)), line.start, len(script))
 
@@ -118,13 +118,10 @@ def _pieces(line: CommandLine) -> Iterator[str]:
         yield f"${piece.name}" if isinstance(piece, Variable) else f"={piece}"
 
 
-def _fitting(found: Iterable[tuple[str, Kind]], text: str, line: CommandLine) -> list[tuple[str, Kind]]:
+def _fitting(found: Iterable[tuple[str, Kind]], text: str) -> list[tuple[str, Kind]]:
     """Those that continue what was written, without what nobody wants to see before asking for it."""
-    shown = [
-        (name, kind) for name, kind in found if name and not name.startswith("__vb_") and not _hides(name, kind, text)
-    ]
-    beginning = text.rpartition("/")[2] if line.place is Place.USER else text
-    fitting = [(name, kind) for name, kind in shown if name.startswith(beginning.lstrip("~"))]
+    shown = [(name, kind) for name, kind in found if name and not _hides(name, kind, text)]
+    fitting = [(name, kind) for name, kind in shown if name.startswith(text)]
     return fitting or shown  # a completion may correct what was written
 
 
