@@ -104,7 +104,7 @@ def test_a_willing_cell_ends_with_an_error_that_aborts_what_comes_after_it_and_k
     job = "sleep 1000 & until [[ $(</proc/$!/comm) == sleep ]]; do :; done"
     request = kernel.start(f"kept='{kind}'; cd /usr; {job}\n{script}; echo never")
     queued = kernel.start("echo never")
-    blocking_lifeline.held()
+    blocking_lifeline.held(timeout=20)  # Python may be long in starting
     interrupt(kernel)
     result = kernel.finish(request)
     assert (result.status, result.content["ename"]) == ("error", "Interrupted")

@@ -21,6 +21,9 @@ from dataclasses import dataclass, field
 from vibesbox_kernel.broker import system
 from vibesbox_kernel.broker.standing import Standing, awaits_a_child, standing
 
+MAX_JOINED = 64
+"""So many children of a shell may be one pipeline; those before them are jobs."""
+
 
 @dataclass
 class Doubt:
@@ -75,8 +78,12 @@ class Foreground:
 
 def foreground(leader: int) -> Foreground:
     """Look at what a leader waits for."""
-    found = Foreground([leader])
-    _look_below(leader, found.members, found)
+    found = Foreground()
+    to_look_at = [(leader, found.members)]
+    while to_look_at:  # no recursion: a tree may be deeper than our stack
+        pid, members = to_look_at.pop()
+        members.append(pid)
+        to_look_at += _awaited_by(pid, members, found)
     return found
 
 
@@ -86,27 +93,21 @@ def newest_child(pid: int) -> int | None:
     return children[-1] if children else None
 
 
-def _look_below(pid: int, members: list[int], found: Foreground) -> None:
+def _awaited_by(pid: int, members: list[int], found: Foreground) -> list[tuple[int, list[int]]]:
+    """The children that a process waits for, oldest first, each with where it belongs; what else there is, is noted."""
     parent = standing(pid)
     if parent.is_shell and not parent.is_asleep:
         found.busy.append(pid)
     children = system.children(pid)
     if not parent.is_shell or not children:
-        for child in reversed(children):
-            members.append(child)
-            _look_below(child, members, found)
-        return
-    stands = {child: standing(child) for child in children}
-    newest = children[-1]
-    awaited = _awaited(parent, stands, newest)
+        return [(child, members) for child in children]
+    stands = {child: standing(child) for child in children[-MAX_JOINED:]}
+    awaited = _awaited(parent, stands, children[-1])
     found.jobs += [child for child in children if child not in awaited]
-    if _may_be_a_job(stands[newest], parent):
-        found.doubts.append(Doubt(pid, newest))
+    if _may_be_a_job(stands[children[-1]], parent):
+        found.doubts.append(Doubt(pid, children[-1]))
         members = found.doubts[-1].members
-    for child in reversed(children):
-        if child in awaited:
-            members.append(child)
-            _look_below(child, members, found)
+    return [(child, members) for child in stands if child in awaited]
 
 
 def _awaited(shell: Standing, stands: dict[int, Standing], newest: int) -> set[int]:

@@ -5,16 +5,21 @@ Elsewhere than on Linux nothing of this is known, and a process is none that we 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
 from collections.abc import Mapping
+from itertools import islice
 from typing import NamedTuple
 
 from vibesbox_kernel.broker import system
 
 MAX_COMMAND = 120
 """Characters of a command line that are told of a process."""
+
+MAX_LINKS = 64
+"""So many descriptors of a process are looked at, from the lowest on."""
 
 _SHELLS = frozenset({"ash", "bash", "dash", "fish", "ksh", "mksh", "sh", "zsh"})
 _INTERRUPT_BIT = 1 << (signal.SIGINT - 1)
@@ -30,7 +35,7 @@ class Standing(NamedTuple):
         ignores: It ignores SIGINT.
         group: Its process group.
         terminal_group: The process group in the foreground of its terminal; -1 without one.
-        links: What each of its descriptors leads to; empty if that is not ours to see.
+        links: What each of its descriptors leads to, the lowest ones; empty if that is not ours to see.
     """
 
     is_shell: bool = False
@@ -113,11 +118,10 @@ def _is_shell(pid: int) -> bool:
 
 def _links(pid: int) -> dict[int, str]:
     found: dict[int, str] = {}
-    try:
-        for name in os.listdir(f"/proc/{pid}/fd"):
-            found[int(name)] = os.readlink(f"/proc/{pid}/fd/{name}")
-    except OSError:
-        pass  # gone, or another user's
+    # Not if it is gone, or another user's.
+    with contextlib.suppress(OSError), os.scandir(f"/proc/{pid}/fd") as entries:
+        for entry in islice(entries, MAX_LINKS):
+            found[int(entry.name)] = os.readlink(entry.path)
     return found
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from vibesbox_kernel.models import InterruptReport, ProcessInfo
 
 MAX_NAMED = 6
-_MAX_COMMAND = 48
+_MAX_NAME = 40
 _SHELL_OF_A_CELL = " --noprofile --norc -c { builtin "
 """Stands on the command line of every bash that runs a cell, and of its subshells; see ``Driver.cell_argv``."""
 
@@ -40,5 +41,13 @@ def named(processes: Sequence[ProcessInfo], *, leader: int | None, count: int | 
 def _name(process: ProcessInfo, leader: int | None) -> str:
     if _SHELL_OF_A_CELL in process.command:
         return "the shell" if process.pid == leader else "a subshell"
-    command = process.command or "a process"
-    return command if len(command) <= _MAX_COMMAND else f"{command[:_MAX_COMMAND]}…"
+    return _brief(process.command) or "a process"
+
+
+def _brief(command: str) -> str:
+    """A program and perhaps its first argument: messages are saved with the notebook, and the rest may be secret."""
+    program, *arguments = command.split()[:2] or [""]
+    name = program.rpartition("/")[2][:_MAX_NAME]
+    if arguments and re.fullmatch(r"[\w./+-]+", arguments[0]) and not arguments[0].startswith("-"):
+        return f"{name} {arguments[0][-_MAX_NAME:]}"
+    return name
