@@ -20,6 +20,8 @@ from vibesbox_kernel.broker.loop import Loop
 from vibesbox_kernel.broker.session import Outlet, Session
 from vibesbox_kernel.broker.spool import Spool
 from vibesbox_kernel.broker.streams import Streams
+from vibesbox_kernel.broker.wire import SPLIT, STDERR
+from vibesbox_kernel.models import StreamName
 from vibesbox_kernel.sessions.spool_reader import SpoolReader
 
 DEADLINE_SECONDS = 10.0
@@ -51,6 +53,18 @@ class House:
         session = self._session("pty", master, on_full, limit_bytes)
         session.input = master
         return session, self._end(slave)
+
+    def two_pipes(self, *, on_full: str = "block", limit_bytes: int = 1000) -> tuple[Session, int, int]:
+        """A session whose stderr is kept apart; and where its child writes either."""
+        reading, writing = os.pipe2(os.O_CLOEXEC)
+        errors, writing_errors = os.pipe2(os.O_CLOEXEC)
+        session = self._session("split-pipe", reading, on_full, limit_bytes, errors=errors)
+        return session, self._end(writing), self._end(writing_errors)
+
+    def shut(self, end: int) -> None:
+        """Close where a child writes."""
+        self._ends.remove(end)
+        os.close(end)
 
     def until(self, condition: Callable[[], bool]) -> None:
         """Turn the loop until something is so."""
@@ -90,7 +104,7 @@ class House:
         self._ends.append(descriptor)
         return descriptor
 
-    def _session(self, io: str, output: int, on_full: str, limit_bytes: int) -> Session:
+    def _session(self, io: str, output: int, on_full: str, limit_bytes: int, *, errors: int = -1) -> Session:
         directory = self.directory / f"session{len(self._sessions)}"
         directory.mkdir()
         session = Session(
@@ -103,11 +117,12 @@ class House:
             cwd="/",
             io=io,
             directory=str(directory),
-            spool=Spool(str(directory), limit_bytes=limit_bytes, on_full=on_full, retry_seconds=0),
+            spool=Spool(str(directory), limit_bytes=limit_bytes, on_full=on_full, retry_seconds=0, split=io in SPLIT),
             listed=True,
         )
-        session.outlets = (Outlet(output),)
-        os.set_blocking(output, False)
+        session.outlets = (Outlet(output), *([Outlet(errors, STDERR)] if errors >= 0 else []))
+        for outlet in session.outlets:
+            os.set_blocking(outlet.descriptor, False)
         self._sessions.append(session)
         self.streams.open(session)
         return session
@@ -295,3 +310,43 @@ def test_an_idle_session_holds_the_descriptor_of_its_pipe_and_no_other(house):
     os.write(child, b", and again")
     house.until(lambda: session.spool.end == 20)
     assert house.stored(session) == b"quiet now, and again"
+
+
+def test_two_streams_are_drained_when_both_are_at_their_end(house):
+    session, out, errors = house.two_pipes()
+    os.write(errors, b"error")
+    house.shut(errors)
+    house.until(lambda: len(session.outlets) == 1)
+    assert house.drained == []
+    os.write(out, b" out")
+    house.shut(out)
+    house.until(lambda: house.drained == [session])
+    assert session.output == -1
+    assert house.stored(session) == b"error out"
+
+
+def test_while_there_is_no_room_neither_stream_is_read_and_then_both_are(house):
+    """Ours: they share one spool, and its limit."""
+    session, out, errors = house.two_pipes()
+    sent = fill(out, b"o" * 3000) + fill(errors, b"e" * 3000)
+    house.until(lambda: session.waits_for_room)
+    assert house.loop._selector.select(0) == []
+    read, cursor = {StreamName.STDOUT: b"", StreamName.STDERR: b""}, 0
+    reader = SpoolReader(Path(session.directory), split=True)
+    while cursor < sent:
+        house.until(lambda: session.waits_for_room or session.spool.end == sent)
+        while (chunk := reader.read(cursor, 1 << 20)).data:
+            for stream, data in chunk.pieces():
+                read[stream] += data
+            cursor = chunk.next_cursor
+        session.spool.discard(cursor)
+        house.streams.resume(session)
+    assert read == {StreamName.STDOUT: b"o" * 3000, StreamName.STDERR: b"e" * 3000}
+
+
+def test_what_was_written_until_now_is_taken_of_both_streams_at_once(house):
+    session, out, errors = house.two_pipes()
+    os.write(out, b"out")
+    os.write(errors, b"err")
+    house.streams.drain_what_is_there(session)
+    assert session.spool.end == 6

@@ -55,7 +55,7 @@ class CellOutput:
         """Take back the last lines, if there is little else in the cell yet: it is cleared and written again."""
         kept = None if self._journal is None else self._journal.without_last(lines)
         if kept is not None:
-            self._journal = Journal()
+            self._journal, self._at_line_start = Journal(), True
             self._send("clear_output", {"wait": True})
             for name, text in kept:
                 self._stream(name, text)
