@@ -123,6 +123,27 @@ async def test_a_file_that_can_not_be_used_is_no_reason_to_fail(tmp_path: Path) 
 
 
 @pytest.mark.anyio
+async def test_a_file_that_is_broken_is_put_aside(tmp_path: Path) -> None:
+    """IPython: its own way with a history that is none."""
+    path = tmp_path / "history.sqlite"
+    path.write_text("this is no database" * 100)
+    history = History(path)
+    history.add(1, "echo hi")
+    assert await _texts(history, kind="tail") == [(1, 1, "echo hi")]
+    history.close()
+    assert len(list(tmp_path.iterdir())) == 2
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.anyio
+async def test_no_cell_takes_the_place_of_another(history: History) -> None:
+    """Ours: two shells of a kernel may have counted alike."""
+    for code in ("one", "two", "three"):
+        history.add(7, code)
+    assert [entry[1:] for entry in await _texts(history, kind="tail")] == [(7, "one"), (8, "two"), (9, "three")]
+
+
+@pytest.mark.anyio
 async def test_odd_texts_are_kept_and_huge_ones_are_not(history: History) -> None:
     """Ours."""
     for count, code in enumerate(("a\tb\0c", "\udcff", "é\n", "x" * (1 << 19)), start=1):

@@ -30,7 +30,7 @@ T = TypeVar("T")
 TAIL = 10
 MAX_CELL_CHARACTERS = 1 << 18
 """A longer cell is data, which nobody looks for with the up-arrow."""
-_CLOSE_SECONDS = 1.0
+_CLOSE_SECONDS = 0.3
 
 Entry = tuple[int, int, str] | tuple[int, int, tuple[str, str | None]]
 """A session's number, a cell's number, and its text; with outputs wanted, text and output."""
@@ -101,7 +101,7 @@ class History:
         return found or []
 
     def close(self) -> None:
-        """End this kernel's session of the history; what is not written in a second is given up."""
+        """End this kernel's session of the history; what is not written in a moment is given up."""
         ended = self._submit(lambda store: store.end(), opens=False)
         if ended is not None:
             with contextlib.suppress(TimeoutError):
@@ -131,17 +131,20 @@ class _Store:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Made here: SQLite would make it with the user's umask.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        path.chmod(0o600)
-        self._accessor = HistoryAccessor(hist_file=str(path))
+        # A path, not its text as annotated: a broken file is put aside by methods of a path.
+        self._accessor = HistoryAccessor(hist_file=path)  # type: ignore[arg-type]
+        path.chmod(0o600)  # it may be another by now, or somebody else's doing
         self._session = 0
-        self._count = 0
+        self._last = self._count = 0
 
     def add(self, count: int, code: str) -> None:
         text = code.rstrip("\n").encode("utf-8", "replace").decode()
         with self._database:
             self._begin()
-            values = (self._session, count, text, text)
-            self._database.execute("INSERT OR REPLACE INTO history VALUES (?, ?, ?, ?)", values)
+            # Cells of two shells of one kernel may have been counted alike; none takes another's place.
+            self._last = max(count, self._last + 1)
+            values = (self._session, self._last, text, text)
+            self._database.execute("INSERT INTO history VALUES (?, ?, ?, ?)", values)
         self._count += 1
 
     def find(self, request: Request) -> list[Entry]:
