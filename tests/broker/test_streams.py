@@ -274,7 +274,7 @@ def test_a_terminal_that_is_hung_up_while_its_session_waits_does_not_keep_the_lo
     assert house.loop._selector.select(0) == []
     session.spool.discard(1000)
     house.streams.resume(session)
-    house.until(lambda: session.spool.end >= min(sent, 2000) or session.outlets[0].reopening is not None)
+    house.until(lambda: session.spool.end >= min(sent, 2000) or session.outlets[0].next_look is not None)
     house.streams.close(session)
     assert session.output == -1
 

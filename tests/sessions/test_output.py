@@ -161,11 +161,11 @@ async def test_a_terminal_that_nobody_has_open_for_a_moment_is_not_lost(manager,
 
 
 async def test_reading_an_unknown_session_names_the_known_ones(manager):
-    pid = await manager.start_session("true", name="build")
+    pid = await manager.start_session("read line", name="build")
     with pytest.raises(SessionNotFoundError, match=rf"session 1 not found; known: {pid} \(build\)") as caught:
         await manager.read_output(1)
     assert isinstance(caught.value, ValueError)
     assert isinstance(caught.value, LookupError)
     with pytest.raises(SessionNotFoundError, match="nobody"):
         await manager.read("nobody", 0)
-    await manager.wait(pid)
+    await manager.send_input(pid, "\n")

@@ -32,13 +32,13 @@ class Outlet:
         descriptor: Our end: of a pipe, or a terminal's master.
         stream: Whose it is: that of stdout, or of both together, or of stderr.
         device: The device number of the session's end, for a terminal of stderr's own.
-        reopening: The next look at a terminal that no process has open just now.
+        next_look: When it is looked at again: no process has the terminal open just now, or it was read a moment ago.
     """
 
     descriptor: int
     stream: int = STDOUT
     device: int = 0
-    reopening: Timer | None = None
+    next_look: Timer | None = None
 
 
 @dataclass(frozen=True, slots=True)

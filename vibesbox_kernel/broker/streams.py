@@ -20,6 +20,10 @@ TURN_BYTES = 1 << 18
 
 MAX_UNREAD_INPUT_BYTES = 1 << 20
 REOPEN_SECONDS = 0.25
+PAUSE_SECONDS = 0.001
+"""Who puts out little by little is read so often at most, but for the first bytes after a silence: each look costs more
+than what it finds, and takes the processor from the session itself."""
+
 ROOM_SECONDS = 0.25
 """How often a disk that refuses is asked again on behalf of a session that waits for it."""
 
@@ -108,8 +112,12 @@ class Streams:
     def _ready(self, session: Session, outlet: Outlet) -> None:
         if session.unwritten and outlet.stream == STDOUT:
             self._write(session)
-        if outlet in session.outlets:
-            self._drain(session, outlet, TURN_BYTES)
+        if outlet not in session.outlets:
+            return
+        was_busy = time.monotonic() - session.active_at < PAUSE_SECONDS * 2
+        got = self._drain(session, outlet, TURN_BYTES)
+        if was_busy and 0 < got < _FULL_READ_BYTES and outlet in session.outlets:
+            self._pause(session, outlet, PAUSE_SECONDS)
 
     def _drain_to_the_end(self, session: Session, *, last: bool) -> None:
         for outlet in session.outlets:
@@ -118,7 +126,8 @@ class Streams:
 
     def _drain(
         self, session: Session, outlet: Outlet, limit: int, *, until_empty: bool = False, last: bool = False
-    ) -> None:
+    ) -> int:
+        """Read at most so many bytes, and a bit; returns how many there were."""
         got = 0
         while got < limit:
             count = READ_BYTES if last else _bytes_to_ask_for(session)
@@ -143,6 +152,7 @@ class Streams:
         if got:
             session.active_at = time.monotonic()
             self._on_output(session)
+        return got
 
     def _wait_for_room(self, session: Session) -> None:
         """Do not read any more: the pipe or terminal fills up, and the child waits in its write."""
@@ -174,19 +184,22 @@ class Streams:
 
     def _hung_up(self, session: Session, outlet: Outlet) -> None:
         """No process has the terminal open just now. One may open it again as long as any lives."""
+        self._pause(session, outlet, REOPEN_SECONDS)
+
+    def _pause(self, session: Session, outlet: Outlet, seconds: float) -> None:
         self._loop.unwatch(outlet.descriptor)
-        if outlet.reopening is None and not session.over:
-            outlet.reopening = self._loop.call_later(REOPEN_SECONDS, lambda: self._look_again(session, outlet))
+        if outlet.next_look is None and not session.over:
+            outlet.next_look = self._loop.call_later(seconds, lambda: self._look_again(session, outlet))
 
     def _look_again(self, session: Session, outlet: Outlet) -> None:
-        outlet.reopening = None
+        outlet.next_look = None
         if not session.over:
             self._watch_output(session)
 
     def _finish(self, session: Session, outlet: Outlet) -> None:
         """The end of one outlet; with the last of them the session is drained."""
-        if outlet.reopening is not None:
-            outlet.reopening.cancel()
+        if outlet.next_look is not None:
+            outlet.next_look.cancel()
         self._loop.unwatch(outlet.descriptor)
         os.close(outlet.descriptor)
         session.outlets = tuple(other for other in session.outlets if other is not outlet)
@@ -229,7 +242,7 @@ class Streams:
             self._look_for_room_later(session)
             return
         for outlet in session.outlets:
-            if outlet.reopening is None:
+            if outlet.next_look is None:
                 writing = session.is_pty and outlet.stream == STDOUT and bool(session.unwritten)
                 self._loop.watch_both(outlet.descriptor, self._on_ready, session, outlet, read=True, write=writing)
 
