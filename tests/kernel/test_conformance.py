@@ -14,7 +14,7 @@ from vibesbox_kernel.frontends import install
 
 
 class TestConformance(jupyter_kernel_test.KernelTests):  # type: ignore[misc]
-    """Whatever of it applies to a shell: there is no pager, no execute_result, and stderr is on the terminal."""
+    """Whatever of it applies to a shell: there is no pager, no execute_result."""
 
     kernel_name = install.NAME
     language_name = "bash"
@@ -22,7 +22,12 @@ class TestConformance(jupyter_kernel_test.KernelTests):  # type: ignore[misc]
 
     code_hello_world = "echo hello, world"
     code_generate_error = "false"
-    code_display_data: ClassVar[list[dict[str, str]]] = [{"code": "%ps", "mime": "text/html"}]
+    code_stderr = "%%session --io split\necho trouble >&2"
+    code_clear_output = r"echo one; sleep 0.2; printf '\033[A\rONE\n'"
+    code_display_data: ClassVar[list[dict[str, str]]] = [
+        {"code": "%ps", "mime": "text/html"},
+        {"code": "echo '# Title' | vibesbox-show --type md", "mime": "text/markdown"},
+    ]
     completion_samples: ClassVar[list[dict[str, Any]]] = [
         {"text": "%wai", "matches": {"%wait"}},
         {"text": "%%se", "matches": {"%%session"}},
