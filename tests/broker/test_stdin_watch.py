@@ -190,6 +190,29 @@ def test_one_that_is_attended_to_does_not_stand_behind_all_others(house: House):
     assert house.until(lambda: session.waits_for == LINE, at_most=5) < 0.2
 
 
+@pytest.mark.parametrize("seen", [READS, POLLS, None])
+def test_who_asks_is_told_when_a_look_has_come_to_something(house: House, seen: Evidence | None):
+    """Ours: sooner than the next look would have been; what only polls is not said to wait yet."""
+    session = house.session()
+    house.loop.go_on(60)
+    house.sees[session] = seen
+    told: list[str | None] = []
+    house.watch.look(session, on_seen=lambda: told.append(session.waits_for))
+    assert told == []
+    house.loop.go_on(0.1)
+    assert told == [LINE if seen is READS else None]
+
+
+def test_who_asks_about_what_is_over_is_told_at_once(house: House):
+    """Ours: nobody is kept waiting for a look that will never be."""
+    session = house.session()
+    told: list[str | None] = []
+    house.watch.look(session, on_seen=lambda: told.append(session.waits_for))
+    house.watch.forget(session)
+    house.watch.look(session, on_seen=lambda: told.append(session.waits_for))
+    assert told == [None, None]
+
+
 def test_what_is_over_is_not_looked_at(house: House):
     """Ours: nor is a timer kept for nobody."""
     session = house.session()

@@ -67,6 +67,25 @@ async def test_an_unfinished_line_passes_a_little_later(sink):
     assert sink.shown == "one\nName: "
 
 
+@pytest.mark.parametrize(("is_prompt", "shown"), [(True, ""), (False, "Name: ")])
+async def test_when_its_time_is_up_it_is_asked_whether_it_is_a_prompt(sink, is_prompt: bool, shown: str):
+    """Ours: on a busy machine that takes longer to see."""
+    line, asked = HeldLine(sink), asyncio.Event()
+
+    async def decide() -> bool:
+        asked.set()
+        return is_prompt
+
+    line.decide_by(decide)
+    line.text("Name: ")
+    async with asyncio.timeout(5):
+        await asked.wait()
+    await asyncio.sleep(0)
+    assert sink.shown == shown
+    line.close()
+    assert sink.shown == "Name: "
+
+
 async def test_what_goes_on_does_not_wait_for_ever(sink):
     """Ours: dots that come one by one are late by no more than one alone."""
     line = HeldLine(sink)

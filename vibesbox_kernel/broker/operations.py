@@ -63,6 +63,7 @@ class Operations:
             "release": self._release,
             "feed": self._feed,
             "attend": self._attend,
+            "look_at_input": self._look_at_input,
             "signal": self._signal,
             "interrupt": self._interrupt,
             "processes": self._processes,
@@ -212,6 +213,11 @@ class Operations:
                 client.refuse(request, "ended", "has stopped reading its input")
 
         self._supervisor.feed(session, data, eof=eof, hidden=hidden, on_room=on_room)
+
+    def _look_at_input(self, client: Client, request: Message) -> None:
+        """Answered when that is seen, and what was seen is told."""
+        session = self._running(client, request)
+        self._supervisor.look_at_input(session, on_seen=lambda: client.answer(request, {}))
 
     def _attend(self, client: Client, request: Message) -> Result:
         self._supervisor.attend(self._running(client, request), attended=read.flag(request, "attended"))

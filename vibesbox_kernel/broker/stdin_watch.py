@@ -33,6 +33,9 @@ ATTENDED_SECONDS = 0.25
 UNATTENDED_SECONDS = 4.0
 """The longest pause between two looks, if somebody is ready to answer, and if not."""
 
+MAX_ASKING = 8
+"""So many who want to know what a look comes to are kept waiting; the others are told what is known."""
+
 ATTENDED_FACTOR = 20
 UNATTENDED_FACTOR = 100
 """After a look the pause is at least so many times what it took: five percent of a core, and one."""
@@ -48,6 +51,7 @@ class _Watched:
         attended: Somebody is ready to answer.
         evidence: What the last look has found.
         since: When that was first found.
+        on_seen: Who wants to know when a look has come to something.
     """
 
     due: float
@@ -55,6 +59,13 @@ class _Watched:
     attended: bool = False
     evidence: Evidence | None = None
     since: float = 0.0
+    on_seen: tuple[Callable[[], None], ...] = ()
+
+    def tell(self) -> None:
+        """A look has come to something, or there is nothing to look at."""
+        waiting, self.on_seen = self.on_seen, ()
+        for on_seen in waiting:
+            on_seen()
 
 
 class StdinWatch:
@@ -85,14 +96,29 @@ class StdinWatch:
     def forget(self, session: Session) -> None:
         """It can not read any more."""
         session.waits_for = None
-        if self._sessions.pop(session, None) is not None and not self._sessions:
-            self._rest()
+        watched = self._sessions.pop(session, None)
+        if watched is not None:
+            watched.tell()
+            if not self._sessions:
+                self._rest()
 
     def attend(self, session: Session, *, attended: bool) -> None:
         """Somebody is ready to answer, or is no more."""
         watched = self._sessions.get(session)
         if watched is not None:
             watched.attended = attended
+            self._look_soon(watched)
+
+    def look(self, session: Session, *, on_seen: Callable[[], None]) -> None:
+        """Look soon; what is seen is in ``Session.waits_for`` when ``on_seen`` is called.
+
+        Whoever is not sure to wait yet, since it only polls, is not said to.
+        """
+        watched = self._sessions.get(session)
+        if watched is None or session.waits_for is not None or len(watched.on_seen) >= MAX_ASKING:
+            on_seen()
+        else:
+            watched.on_seen += (on_seen,)
             self._look_soon(watched)
 
     def stirred(self, session: Session) -> None:
@@ -167,6 +193,7 @@ class StdinWatch:
             watched.due = now + watched.pause
         elif now < session.active_at + QUIET_SECONDS:
             watched.due = session.active_at + QUIET_SECONDS
+            watched.tell()
         else:
             self._cost = 0.0
             watched.due = now + watched.pause  # should the look fail
@@ -201,14 +228,18 @@ class StdinWatch:
             self._set(session, None)
             watched.pause = QUIET_SECONDS if stirred else min(longest, 1.5 * watched.pause)
             watched.due = now + watched.pause
+            watched.tell()
             return
         if evidence != watched.evidence:
             watched.evidence, watched.since = evidence, now
         sure_at = watched.since + (CONFIRM_SECONDS if evidence.certain else POLL_SECONDS)
         if now < sure_at:
             watched.due = sure_at
+            if not evidence.certain:
+                watched.tell()
             return
         self._set(session, evidence.kind)
+        watched.tell()
         watched.pause = min(longest, 1.5 * watched.pause)
         watched.due = now + watched.pause
 

@@ -267,6 +267,10 @@ class Supervisor:
             echo.hide(self._loop, session)
         self._streams.feed(session, data, eof=eof, on_room=on_room)
 
+    def look_at_input(self, session: Session, *, on_seen: Callable[[], None]) -> None:
+        """See soon whether a session waits for input; see ``StdinWatch.look``."""
+        self._stdin.look(session, on_seen=on_seen)
+
     def attend(self, session: Session, *, attended: bool) -> None:
         """Somebody is ready to answer when a session waits for input, or is no more; see ``StdinWatch.attend``."""
         self._stdin.attend(session, attended=attended)

@@ -47,6 +47,17 @@ class FeedingSessions(ManagerPart):
         await self.hub.wait_until(entry, lambda: _is_done(entry) or entry.input_kind is not kind)
 
     @on_engine
+    async def look_at_input(self, ref: Ref) -> InputKind | None:
+        """Have it looked now, not at the next occasion, whether a session waits for input; returns for what kind.
+
+        Raises:
+            SessionEndedError: The session is over.
+        """
+        entry = self._find(ref)
+        await self._ask(entry, "look_at_input")
+        return entry.input_kind
+
+    @on_engine
     async def attend_input(self, ref: Ref, *, attended: bool = True) -> None:
         """Say that somebody is ready to answer when a session waits for input: that is then noticed sooner.
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Protocol
 
-from vibesbox_kernel.errors import BrokerError, SessionEndedError, SessionNotFoundError
+from vibesbox_kernel.errors import BrokerError, SessionEndedError, SessionNotFoundError, VibesboxError
 from vibesbox_kernel.models import InputKind, ProcessInfo
 from vibesbox_kernel.shell.ansi import OutputFilter, without_styles
 from vibesbox_kernel.shell.held_line import HeldLine
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 BRIEF_SECONDS = 0.03
 """Most cells are over by then: the broker is not told of those that somebody attends to them."""
+
+LOOK_SECONDS = 1.0
+"""No unfinished line is held back for longer."""
 
 MAX_PROMPT_BYTES = 2000
 _END_OF_FILE = ("\x04", "^D")
@@ -65,6 +68,7 @@ class Conversation:
         self._said: set[str] = set()
         self._attending = False
         self._task: asyncio.Task[None] | None = None
+        line.decide_by(self._is_asking)
 
     def begin(self) -> None:
         """Listen from now on."""
@@ -89,6 +93,13 @@ class Conversation:
                 if kind is None:
                     return
                 await self._respond(kind)
+
+    async def _is_asking(self) -> bool:
+        """Whether a box is about to be shown: on a busy machine it may take its time to see that."""
+        with contextlib.suppress(VibesboxError, TimeoutError):
+            async with asyncio.timeout(LOOK_SECONDS):
+                return await self._manager.look_at_input(self._session_id) not in (None, InputKind.KEYS)
+        return False
 
     async def _attend(self, *, attended: bool) -> None:
         with contextlib.suppress(SessionEndedError, SessionNotFoundError, BrokerError):  # over, or still in a queue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from vibesbox_kernel.models import StreamName
@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from vibesbox_kernel.shell.sink import OutputSink
 
 HOLD_SECONDS = 0.15
-"""A little longer than it takes to see that the session waits for input."""
+"""A little longer than it takes to see that the session waits for input, on a machine that is not busy."""
+
+IsPrompt = Callable[[], Awaitable[bool]]
 
 
 class HeldLine:
@@ -34,6 +36,12 @@ class HeldLine:
         self._timer: asyncio.TimerHandle | None = None
         self._passes = not holds
         self._stream = StreamName.STDOUT
+        self._is_prompt: IsPrompt | None = None
+        self._deciding: asyncio.Task[None] | None = None
+
+    def decide_by(self, is_prompt: IsPrompt) -> None:
+        """Ask, when the time of what is held is up, whether it is a prompt; if so, it is left to whoever lends it."""
+        self._is_prompt = is_prompt
 
     def text(self, text: str, stream: StreamName = StreamName.STDOUT) -> None:
         """Called by the pump."""
@@ -99,6 +107,8 @@ class HeldLine:
         """Hold nothing any more."""
         self._passes = True
         self._echo = ""
+        if self._deciding is not None:
+            self._deciding.cancel()
         self.show_lent()
         self.release()
 
@@ -116,7 +126,20 @@ class HeldLine:
         if not text:
             self._stop_timer()
         elif self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(HOLD_SECONDS, self.release)
+            self._timer = asyncio.get_running_loop().call_later(HOLD_SECONDS, self._time_is_up)
+
+    def _time_is_up(self) -> None:
+        self._timer = None
+        if self._is_prompt is None:
+            self.release()
+        elif self._deciding is None or self._deciding.done():
+            self._deciding = asyncio.create_task(self._decide(self._is_prompt), name="vibesbox-held-line")
+
+    async def _decide(self, is_prompt: IsPrompt) -> None:
+        if not await is_prompt():
+            self.release()
+        elif self._held and self._timer is None:  # about to be lent, unless the question ends just now
+            self._timer = asyncio.get_running_loop().call_later(HOLD_SECONDS, self._time_is_up)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
