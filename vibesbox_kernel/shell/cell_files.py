@@ -34,6 +34,7 @@ from pathlib import Path
 from vibesbox_kernel.errors import ShellStateError
 from vibesbox_kernel.sessions.prepared import Unattended
 from vibesbox_kernel.shell.dump import Dump, Way, new_mark, parse_dump
+from vibesbox_kernel.shell.exit_trap import sets_exit_trap
 from vibesbox_kernel.shell.function_library import FunctionLibraries, Wanted
 from vibesbox_kernel.shell.functions import numbered_as_written
 from vibesbox_kernel.shell.private_files import write_private
@@ -69,6 +70,7 @@ _TEXTS = (
     "at-exit.sh",
     "common.sh",
     "early.sh",
+    "exit-trap.sh",
     "finish.sh",
     "keep.sh",
     "leave.sh",
@@ -244,7 +246,14 @@ class CellDirectory:
         """
         name = file_name(label)
         inherited = self._driver.inherited
-        begin = begin_text(state, status=status, directory=directory, exports=exports, inherited=inherited)
+        begin = begin_text(
+            state,
+            status=status,
+            directory=directory,
+            exports=exports,
+            inherited=inherited,
+            exit_trap=sets_exit_trap(script, state),
+        )
         # The opening stands on the cell's own first line, so that every line keeps its number.
         text = self._driver.opening + b"\n" * (line - 1) + script.encode("utf-8", "surrogateescape") + b"\n"
         write_private(self.path / "begin.sh", begin)

@@ -102,6 +102,7 @@ def begin_text(
     directory: bytes,
     exports: Mapping[str, str] | None = None,
     inherited: Limits | None = None,
+    exit_trap: bool = False,
 ) -> bytes:
     """What is sourced from the cell's own first line, as the driver's last act.
 
@@ -111,8 +112,10 @@ def begin_text(
         directory: Where the cell shall begin; it must exist.
         exports: Variables for this cell alone.
         inherited: The limits that the bash has anyway; None if they are not known.
+        exit_trap: The cell sets an EXIT trap of its own.
     """
-    return b"\n".join(_begin(state, status, directory, exports or {}, inherited)) + b"\n"
+    wrap = [b'builtin . "$__vb_driver/exit-trap.sh"'] if exit_trap else []
+    return b"\n".join((*wrap, *_begin(state, status, directory, exports or {}, inherited))) + b"\n"
 
 
 def _restore(state: ShellState, functions: bytes) -> Iterator[bytes]:

@@ -3,7 +3,7 @@
 # `state` is in sections, each headed by a line `MARK NAME` (MARK is random, so that no text of the user's can look like
 # it); the text before the first is `trap -p`. The last section says how the cell ended: without it the state is void.
 {
-    __vb_options=$SHELLOPTS${__vb_verbose:+:verbose}
+    __vb_options=$SHELLOPTS${__vb_verbose:+:verbose}${__vb_xtrace:+:xtrace}
     builtin set +efkuvxET +o posix
     {
         # In as few lines as can be: bash writes each by itself.
@@ -45,6 +45,7 @@
             builtin printf '\n%s parameters\n' "$__vb_mark"
             (($#)) && builtin printf '%q\n' "$@"
         fi
+        [[ ! $__vb_wraps ]] || builtin unset -f trap __vb_with
         __vb_unchanged=
         [[ ! $__vb_library ]] || builtin . "$__vb_driver/unchanged.sh"
         builtin printf '\n%s functions\n' "$__vb_mark"

@@ -17,5 +17,6 @@
         builtin exit "$__vb_status"
     fi
     builtin eval "__vb_goodbye=(${__vb_goodbye#trap -- })"
+    [[ ! $__vb_wraps ]] || __vb_goodbye=$__vb_theirs # without ours, which exit-trap.sh has put behind it
     builtin return "$__vb_status"
 }
