@@ -86,8 +86,8 @@ async def test_what_is_open_ends_with_a_cell_that_hands_on_nothing(notebook):
     await notebook.run("exec 3<<<x; x=1")
     outcome = await notebook.run("x=2; kill -KILL $$")
     assert outcome.notices == (
-        "the cell's shell did not hand over its state (SIGKILL): the state is as before the cell, "
-        "but for what was open (3)",
+        "the cell's shell was killed (SIGKILL) before it could hand on its state: "
+        "the next cell starts from the state before this one, but what was open (3) is not any more",
     )
     assert await notebook.output("[[ -e /dev/fd/3 ]] || echo closed $x") == "closed 1\n"
 

@@ -123,7 +123,7 @@ async def test_a_shell_that_is_killed_rolls_back_with_a_notice(cells: Cells, she
     pid = "$$" if shell == "zsh" else "$fish_pid"
     outcome = await cells.notebook.run(f"{cells._head}\nexport x=2; kill -9 {pid}")
     assert outcome.exit_status == ExitStatus(signal=9)
-    assert "did not hand over its state" in outcome.notices[0]
+    assert "before it could hand on its state" in outcome.notices[0]
     assert await cells.run("echo $x") == "1\n"
 
 

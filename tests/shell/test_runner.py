@@ -295,22 +295,31 @@ async def test_of_two_foreground_cells_only_the_first_to_end_commits(notebook, l
     assert await notebook.output("echo $x") == "quick\n"
 
 
+KILLED = "the cell's shell was killed (SIGKILL) before it could hand on its state"
+CRASHED = "the cell's shell crashed (SIGSEGV), and what it knew can not be trusted"
+ENDED = (
+    "the cell's shell ended (exit {}) without handing on its state, "
+    "as after exec, set -n or an EXIT trap that leaves by itself"
+)
+
+
 @pytest.mark.parametrize(
-    ("script", "status"),
+    ("script", "status", "why"),
     [
-        ("kill -9 $$", ExitStatus(signal=9)),
-        ("kill -SEGV $$", ExitStatus(signal=11)),
-        ("exec true", ExitStatus(code=0)),
-        ("exec sh -c 'exit 9'", ExitStatus(code=9)),
+        ("kill -9 $$", ExitStatus(signal=9), KILLED),
+        ("kill -SEGV $$", ExitStatus(signal=11), CRASHED),
+        ("exec true", ExitStatus(code=0), ENDED.format(0)),
+        ("exec sh -c 'exit 9'", ExitStatus(code=9), ENDED.format(9)),
+        ("exec /no/such/program", ExitStatus(code=127), ENDED.format(127)),
+        ("set -n", ExitStatus(code=0), ENDED.format(0)),
+        ("trap 'exit 6' EXIT; exit 3", ExitStatus(code=6), ENDED.format(6)),
     ],
 )
-async def test_a_shell_that_hands_nothing_over_rolls_back_with_a_notice(notebook, script, status):
+async def test_a_shell_that_hands_nothing_over_rolls_back_with_a_notice(notebook, script, status, why):
     await notebook.run("x=1")
     outcome = await notebook.run(f"x=2; {script}")
     assert (outcome.exit_status, notebook.committed) == (status, False)
-    assert outcome.notices == (
-        f"the cell's shell did not hand over its state ({status}): the state is as before the cell",
-    )
+    assert outcome.notices == (f"{why}: the next cell starts from the state before this one",)
     assert await notebook.output("echo $x") == "1\n"
 
 

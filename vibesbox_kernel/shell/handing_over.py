@@ -159,6 +159,25 @@ def _best_guess(dump: Dump, *, interrupted: bool) -> int:
     return dump.code
 
 
+def why_nothing(status: ExitStatus | None, *, shell: str = "shell") -> str:
+    """Why a cell has handed on nothing, in words.
+
+    Args:
+        status: How its shell ended; None if nobody saw it.
+        shell: What it is called.
+    """
+    if status is None:
+        return f"nobody saw the end of the cell's {shell}"
+    if status.signal in _CRASHES:
+        return f"the cell's {shell} crashed ({status}), and what it knew can not be trusted"
+    if status.signal is not None:
+        return f"the cell's {shell} was killed ({status}) before it could hand on its state"
+    return (
+        f"the cell's {shell} ended ({status}) without handing on its state, "
+        "as after exec, set -n or an EXIT trap that leaves by itself"
+    )
+
+
 def _read(waiting: WaitingBash) -> Dump | None:
     try:
         return waiting.directory.read_dump()

@@ -14,7 +14,7 @@ from vibesbox_kernel.models import SessionInfo
 from vibesbox_kernel.shell.cell import Cell
 from vibesbox_kernel.shell.conversation import Conversation, Respondent
 from vibesbox_kernel.shell.escalation import Interruption
-from vibesbox_kernel.shell.handing_over import CellEnd
+from vibesbox_kernel.shell.handing_over import CellEnd, why_nothing
 from vibesbox_kernel.shell.held_line import HeldLine
 from vibesbox_kernel.shell.notes import say
 from vibesbox_kernel.shell.other_shells import OtherShellCell, OtherState
@@ -134,8 +134,7 @@ class Running:
             ShellStateError: It hands nothing on; says why.
         """
         if end.dump is None:
-            status = end.exit_status or "its end was not seen"
-            raise ShellStateError(f"the cell's shell did not hand over its state ({status})")
+            raise ShellStateError(why_nothing(end.exit_status))
         base = self.waiting.generation.state
         state = ShellState.from_dump(end.dump, base, self.waiting.directory.kept)
         state = state.without_exports(base, self.cell.options.env)
@@ -152,8 +151,7 @@ class Running:
             ShellStateError: It hands nothing on; says why.
         """
         if end.dump is None:
-            status = end.exit_status or "its end was not seen"
-            raise ShellStateError(f"the cell's {cell.shell.name} did not hand over its state ({status})")
+            raise ShellStateError(why_nothing(end.exit_status, shell=cell.shell.name))
         state = OtherState.from_dump(end.dump).without(self.cell.options.env, cell.base)
         if self.script.for_one_cell and state.cwd == self.script.directory:
             state = replace(state, directory=(cell.base or self.waiting.generation.state).directory)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 LATER_SECONDS = 0.001
 """What is not the cell's own affair waits until its outcome is on its way to the user."""
 
+_AS_BEFORE = "the next cell starts from the state before this one"
 _OVERTAKEN = "another cell has changed the shell's state meanwhile: this cell's changes are not kept"
 
 
@@ -104,9 +105,9 @@ class Succession:
         try:
             state = running.state_after(end)
         except ShellStateError as error:
-            open_before = running.waiting.descriptors
-            why = f"{error}: the state is as before the cell"
-            return (why if open_before is None else f"{why}, but for what was open ({_listed(open_before.numbers)})",)
+            opened = running.waiting.descriptors
+            but = "" if opened is None else f", but what was open ({_listed(opened.numbers)}) is not any more"
+            return (f"{error}: {_AS_BEFORE}{but}",)
         if not self.generations.commit(base, state, origin=running.label, descriptors=end.descriptors):
             return (_OVERTAKEN,)
         return ()
@@ -115,7 +116,7 @@ class Succession:
         try:
             state = running.other_state_after(end, cell)
         except ShellStateError as error:
-            return (f"{error}: its state is as before the cell",)
+            return (f"{error}: {_AS_BEFORE}",)
         if not self.others.commit(cell, state):
             return (_OVERTAKEN,)
         return ()
