@@ -159,10 +159,12 @@ __vb_find_specification() {
 
 # __vb_read_specification ARGUMENT...: of a command, or with -D the one for commands that have none.
 __vb_read_specification() {
+    builtin local __vb_printed
     __vb_spec=()
+    # By a file, which needs no fork.
     builtin complete -p "$@" >|"$__vb_directory/specification" 2>/dev/null || builtin return
-    # Written by bash to be read back by bash.
-    builtin eval "__vb_spec=($(<"$__vb_directory/specification"))"
+    builtin read -r -d '' __vb_printed <"$__vb_directory/specification"
+    builtin eval "__vb_spec=($__vb_printed)" # written by bash to be read back by bash
 }
 
 __vb_load() {

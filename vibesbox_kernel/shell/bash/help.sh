@@ -13,11 +13,14 @@ __vb_say() {
 #
 # A shell under `set -n` would not even begin to source; but a DEBUG trap runs when that has been decided.
 __vb_check() {
+    builtin local __vb_status __vb_messages
     (
         [[ $2 || ! $__vb_extglob_off ]] || builtin shopt -u extglob
         LC_ALL=C
         builtin trap '\builtin set -n' DEBUG
         builtin . "$1"
     ) 2>|"$__vb_directory/messages"
-    __vb_say "$?" "$(<"$__vb_directory/messages")"
+    __vb_status=$?
+    builtin read -r -d '' __vb_messages <"$__vb_directory/messages"
+    __vb_say "$__vb_status" "$__vb_messages"
 }
