@@ -138,3 +138,10 @@ def test_taking_back_leaves_whole_lines(texts, lines):
     assert kept == "" or kept.endswith("\n")
     taken = whole[len(kept) :].count("\n")
     assert taken == lines if left is None else left == lines - taken
+
+
+async def test_the_other_streams_text_stands_behind_a_block_that_came_first():
+    async with stage() as on:
+        on.write(in_split(on.session, (ERR, b"bar\n" + UP + b"\rBAR\n"), (OUT, b"text\n")), eof=True)
+        await on.clock.advance(1)
+        assert [kind for _, kind, _ in on.sink.got if kind != "take back"] == ["display", "text"]

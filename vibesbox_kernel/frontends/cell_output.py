@@ -72,6 +72,7 @@ class CellOutput:
         """Show a line of our own, beginning at a line's start."""
         start = "" if self._at_line_start else "\n"
         self._stream(name, f"{start}{text.rstrip()}\n")
+        self._journal = None  # or it would be this line that is taken back
 
     def display(self, data: Mapping[str, Any], *, display_id: str | None = None, update: bool = False) -> None:
         """Show a MIME bundle, or put it in place of what was shown with this display id."""

@@ -21,7 +21,13 @@ from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
 from vibesbox_kernel.broker.wire import peer_credentials
-from vibesbox_kernel.errors import BrokerError, DisplayRefusedError, SessionEndedError, SessionNotFoundError
+from vibesbox_kernel.errors import (
+    BrokerError,
+    DisplayRefusedError,
+    SessionEndedError,
+    SessionNotFoundError,
+    VibesboxError,
+)
 from vibesbox_kernel.tools.protocol import (
     MAX_HEADER_BYTES,
     PYTHON_VARIABLE,
@@ -146,18 +152,15 @@ class DisplayDoor:
             _check_peer(writer)
             if len(self._conversations) > MAX_WAITING:
                 raise DisplayRefusedError("too many others want to show something just now")
-            async with asyncio.timeout(HEADER_SECONDS):
-                header = decode_header(await reader.readline())
+            header = await _read_header(reader)
             stage = self._stages.get(header.session)
             if stage is None:
                 raise DisplayRefusedError("its session is not one that this notebook shows the output of")
             async with self._at_once:
                 display = await _read_display(reader, header)
                 await stage.show(display, await self._cursor(header.session))
-        except (DisplayRefusedError, ProtocolError) as error:
+        except (VibesboxError, ProtocolError) as error:
             return {"error": str(error)}
-        except (TimeoutError, ValueError, asyncio.IncompleteReadError):
-            return {"error": "the request did not come whole"}
         return {}
 
     async def _cursor(self, session_id: str) -> int:
@@ -180,9 +183,25 @@ def _check_peer(writer: asyncio.StreamWriter) -> None:
         raise DisplayRefusedError(f"the notebook is not of user {uid}")
 
 
+async def _read_header(reader: asyncio.StreamReader) -> Header:
+    try:
+        async with asyncio.timeout(HEADER_SECONDS):
+            line = await reader.readline()
+    except (TimeoutError, ValueError):  # too slow, or too long
+        raise _not_whole() from None
+    return decode_header(line)
+
+
 async def _read_display(reader: asyncio.StreamReader, header: Header) -> Display:
     data: dict[str, Any] = {}
-    async with asyncio.timeout(BODY_SECONDS):
-        for mime_type, size in header.parts:
-            data[mime_type] = decode_part(mime_type, await reader.readexactly(size))
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            for mime_type, size in header.parts:
+                data[mime_type] = decode_part(mime_type, await reader.readexactly(size))
+    except (TimeoutError, asyncio.IncompleteReadError):
+        raise _not_whole() from None
     return Display(data, header.size, header.display_id)
+
+
+def _not_whole() -> ProtocolError:
+    return ProtocolError("the request did not come whole")

@@ -72,6 +72,8 @@ class Page:
 
     def _take_plain(self, stream: StreamName, data: bytes) -> bytes:
         """Take text up to where a program goes up with its cursor; returns what follows."""
+        if self._live is not None and not self._live.shown:
+            self.send()  # the other stream's block stands before this text
         at, end = first_move(data)
         if self._head.on_screen:
             at = end  # there it may go where it likes: nothing is shown of that
