@@ -74,7 +74,7 @@ WILLING = {
     "a loop": f"while :; do {UP}; done",
     "a command substitution": f"x=$({UP})",
     "a wait for a job": f"{UP} & sleep 0.2; wait",
-    "python": 'python3 -c \'import time; open("{fifo}", "w").write("up"); time.sleep(100)\'',
+    "python": 'python3 -c \'import os, time; os.write(os.open("{fifo}", 1), b"up"); time.sleep(100)\'',
     "python that runs a program": (
         'python3 -c \'import subprocess; subprocess.run(["sh", "-c", "echo up >{fifo}; exec sleep 100"])\''
     ),
@@ -123,7 +123,7 @@ UNWILLING = {
     "a program that ignores SIGTERM too": "trap '' INT TERM; {up}",
     "one in a session of its own": "trap '' INT TERM; setsid -w {up}",
     "python that catches it": (
-        'python3 -c \'import signal, time; signal.signal(2, lambda *_: None); open("{fifo}", "w").write("up")'
+        'python3 -c \'import os, signal, time; signal.signal(2, lambda *_: None); os.write(os.open("{fifo}", 1), b"up")'
         "\nwhile True: time.sleep(1)'"
     ),
     "a handler that goes on": "trap : INT; echo up >{fifo}; while :; do sleep 0.05; done",
