@@ -172,10 +172,3 @@ def test_a_shell_that_is_killed_is_an_error_that_names_the_signal(kernel: Driver
 def _table(result: Result) -> str:
     (shown,) = result.of_kind("display_data")
     return str(shown["data"]["text/plain"])
-
-
-def test_a_cell_that_is_run_again_has_its_own_interpreter_and_variables(kernel: Driver) -> None:
-    kernel.run("%%session --name again --shell python3 --env k=v\nimport os; print(os.environ['k'])")
-    result = kernel.run("%rerun again")
-    assert result.status == "ok"
-    assert result.text.endswith("\nv\n")

@@ -171,3 +171,10 @@ def test_eight_cells_in_the_background_never_mix_their_output(kernel: Driver) ->
         lines = result_of(kernel, request).text.splitlines()
         assert lines[:-1] == [f"{number} {i}" for i in range(1, 7)]
         assert len(closing_lines(result_of(kernel, request))) == 1
+
+
+def test_a_cell_that_is_run_again_has_its_own_interpreter_and_variables(kernel: Driver) -> None:
+    kernel.run("%%session --name again --shell python3 --env k=v\nimport os; print(os.environ['k'])")
+    result = kernel.run("%rerun again")
+    assert result.status == "ok"
+    assert result.text.endswith("\nv\n")
