@@ -432,7 +432,7 @@ async def test_displays_come_at_a_pace_and_an_id_is_replaced():
 async def test_a_large_display_makes_the_next_one_wait_and_the_text_not():
     async with stage() as on:
         for _ in range(2):
-            await on.pump.show(Display({"text/plain": "large"}, 9_000_000), 0)
+            await on.pump.show(Display({"text/plain": "large"}, 16_000_000), 0)
         third = asyncio.ensure_future(on.pump.show(Display({"text/plain": "third"}, 1), 0))
         on.write(b"text\n")
         await on.clock.advance(1)
