@@ -18,10 +18,12 @@ pytestmark = pytest.mark.anyio
 DRIVER = ["/bin/bash", "--norc", "--noprofile", "-c", 'read -r -u 250 line; exec 250<&-; eval "$line"']
 
 
-async def begin(manager: SessionManager, line: str, io: str = "pty", token: str = "") -> str:
+async def begin(manager: SessionManager, line: str, io: str = "pty", token: str = "", lets_go: bool = False) -> str:
     """Prepare a bash and let it run one line."""
     prepared = await manager.prepare_session(DRIVER, env={"PATH": os.environ["PATH"]}, io=io)
-    pid = await manager.begin_session(prepared.session_id, command=line, control=line.encode() + b"\n", token=token)
+    pid = await manager.begin_session(
+        prepared.session_id, command=line, control=line.encode() + b"\n", token=token, lets_go=lets_go
+    )
     assert pid == prepared.pid
     return prepared.session_id
 
@@ -129,6 +131,29 @@ async def test_a_leader_that_dies_after_its_announcement_has_ended_as_it_announc
         assert (handover.announced, handover.stopped, str(handover.exit_status)) == (False, False, "exit 7")
         info = await manager.wait(session_id)
     assert (info.end_reason, info.exit_code) == (EndReason.EXITED, 7)
+
+
+async def test_a_leader_that_leaves_nothing_may_be_let_go_at_its_stop(manager):
+    """Ours: nobody has to be asked, for its status is known."""
+    line = f"echo secret 7 >{manager.announcements}; kill -STOP $$; echo never"
+    session_id = await begin(manager, line, token="secret", lets_go=True)
+    with anyio.fail_after(5):
+        handover = await manager.wait_handover(session_id)
+        assert (handover.settled, str(handover.exit_status)) == (True, "exit 7")
+        info = await manager.wait(session_id)
+    assert (info.end_reason, info.exit_code) == (EndReason.EXITED, 7)
+    assert await manager.read_output(session_id) == ""
+
+
+@pytest.mark.parametrize("leaves", ["sleep 600 &", "exec 7</dev/null;"])
+async def test_a_leader_that_leaves_something_is_not_let_go_before_it_is_settled(manager, leaves):
+    """Ours: its processes need it as their keeper, and its descriptors may be wanted."""
+    line = f"{leaves} echo secret 7 >{manager.announcements}; kill -STOP $$"
+    session_id = await begin(manager, line, token="secret", lets_go=True)
+    with anyio.fail_after(5):
+        handover = await manager.wait_handover(session_id)
+        assert (handover.stopped, handover.settled) == (True, False)
+        assert manager.info(session_id).is_running
 
 
 async def test_an_announcement_counts_only_with_the_token_and_once(manager):

@@ -150,6 +150,7 @@ class Operations:
                 cwd=read.text_or_none(request, "cwd") or session.cwd,
                 unattended=read.unattended(request),
                 token=read.text_or_none(request, "token") or "",
+                lets_go=read.flag(request, "lets_go"),
             )
         except (BrokenPipeError, ProcessLookupError):
             raise RefusedError("state", "has ended before it could begin") from None

@@ -76,6 +76,7 @@ class Session:
         message: What a prepared session is to be told when its turn comes.
         unattended: How it is settled when nobody attends to it, if it may stop itself.
         token: By which it may announce its exit status; see ``announcements``.
+        lets_go: It is ended as soon as it has announced its exit status and stopped, if it leaves nothing behind.
         attended: Whoever has begun it is alive, and settles it.
         failures: How often in a row it failed.
         launched_at: When its leader was last started, by the monotonic clock.
@@ -120,6 +121,7 @@ class Session:
     message: bytes = b""
     unattended: Unattended | None = None
     token: str = ""
+    lets_go: bool = False
     attended: bool = True
     failures: int = 0
     restarts: int = 0

@@ -161,6 +161,7 @@ class Supervisor:
         cwd: str,
         unattended: Unattended | None,
         token: str,
+        lets_go: bool,
     ) -> None:
         """Let a prepared session run, or wait for its turn: from here on it is listed.
 
@@ -168,7 +169,7 @@ class Supervisor:
             OSError: Its leader is gone, or a limit can not be set; it stays unlisted.
         """
         session.policy, session.durable, session.unattended = policy, durable, unattended
-        session.message, session.token = control, token
+        session.message, session.token, session.lets_go = control, token, lets_go
         self._announcements.expect(session)
         waits = not self._queue.may_start(session)
         if not waits:
@@ -213,7 +214,12 @@ class Supervisor:
             os.kill(session.pid, signal.SIGCONT)
             self._watch_keeper(session)
         else:
-            os.kill(session.pid, signal.SIGKILL)
+            self._let_go(session)
+
+    @staticmethod
+    def _let_go(session: Session) -> None:
+        session.stopped = False
+        os.kill(session.pid, signal.SIGKILL)
 
     def _announced(self, session: Session, code: int) -> None:
         """The leader knows its exit status and goes on, to hand over."""
@@ -388,6 +394,12 @@ class Supervisor:
             session.stopped, session.waits_for = True, None
             session.leftovers = self.others(session)
             session.descriptors = [one for one in system.inherited_descriptors(pid) if one != CONTROL_DESCRIPTOR]
+            leaves_nothing = not session.leftovers and not session.descriptors
+            if session.announced and session.lets_go and leaves_nothing:
+                session.announced = False  # so the event says that it is settled
+                self._on_event("stopped", session)
+                self._let_go(session)
+                return
             self._on_event("stopped", session)
             if not session.attended:
                 self.settle_unattended(session)

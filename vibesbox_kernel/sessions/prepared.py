@@ -64,6 +64,11 @@ class Handover:
     others: int
     descriptors: tuple[int, ...] = ()
 
+    @property
+    def settled(self) -> bool:
+        """Whether a leader that has stopped was let go already."""
+        return self.stopped and not self.announced and self.exit_status is not None
+
 
 @dataclass(frozen=True)
 class HeldDescriptors:
@@ -156,6 +161,7 @@ class PreparedSessions(ManagerPart):
         control: bytes,
         cwd: str | None = None,
         token: str = "",
+        lets_go: bool = False,
         durable: bool = False,
         unattended: Unattended | None = None,
         **limits: Unpack[PolicyOptions],
@@ -166,6 +172,7 @@ class PreparedSessions(ManagerPart):
             control: What its leader reads from the control pipe, at most 4096 bytes with what it was told before.
             cwd: Where listings say that it runs, if that is not where its leader was started.
             token: A secret by which it may announce its exit status; see ``announcements``.
+            lets_go: With its exit status announced, its stop is its end, unless it leaves processes or descriptors.
             durable: It outlives this program.
             unattended: How it is settled if it stops itself when nobody owns it.
             limits: See ``SessionPolicy``; not ``max_restarts``, since what was prepared is used up.
@@ -188,6 +195,7 @@ class PreparedSessions(ManagerPart):
                 control=pack_bytes(control),
                 cwd=cwd,
                 token=token,
+                lets_go=lets_go,
                 durable=durable,
                 policy=wire_policy(policy),
                 unattended=None if unattended is None else asdict(unattended),

@@ -64,9 +64,11 @@ async def wait_for_end(
     session_id = waiting.session_id
     while True:
         handover = await manager.wait_handover(session_id)
+        dump = _read(waiting)
+        if handover.settled or _was_let_go(handover, dump):
+            return CellEnd(handover.exit_status, dump, 0, EndReason.EXITED)
         if not handover.stopped:
             return await _without_handover(manager, session_id, handover.exit_status, handover.others, None)
-        dump = _read(waiting)
         if dump is not None:
             break
         # Stopped by the user (`kill -STOP $$`), or its state could not be written. It goes on, and in the second
@@ -76,6 +78,13 @@ async def wait_for_end(
     descriptors, lost = await _take_descriptors(manager, waiting, handover, dump) if hands_on() else (None, ())
     end = await _settle(manager, waiting, handover, dump, interrupted=interrupted())
     return replace(end, descriptors=descriptors, lost_descriptors=lost)
+
+
+def _was_let_go(handover: Handover, dump: Dump | None) -> bool:
+    """Whether it has stopped, and is over already: it has ended as it had announced, and its dump is whole."""
+    if handover.stopped or handover.others or dump is None or dump.way is not Way.END:
+        return False
+    return handover.exit_status == ExitStatus(code=dump.code)
 
 
 async def _take_descriptors(

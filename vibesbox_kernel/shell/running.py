@@ -192,6 +192,7 @@ async def begin(
         control=control,
         cwd=script.directory,
         token=waiting.directory.mark,
+        lets_go=waiting.descriptors is None,  # a coprocess that was handed on has descriptors that only the dump tells
         durable=options.durable,
         unattended=waiting.directory.unattended,  # always: what is not durable may be made so
         **options.limits,
