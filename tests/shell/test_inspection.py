@@ -69,7 +69,11 @@ def test_the_word_and_its_part_are_seen(marked: str, word: WordAt | None) -> Non
         ("whil^e true", "Shell keyword while"),
         ("mkdi^r x", "Program mkdir\n  /"),
         ("mkdir -^p", "Program mkdir\n  /"),
+        ("sudo mkdi^r x", "Program mkdir\n  /"),
+        ("env nice greet^", "Function greet"),
         ("cat a\\ fi^le", "File a file\n  -rw"),
+        (">plai^n", "File plain"),
+        ("x=./plai^n", "File ./plain"),
         ("ls plai^n", "File plain\n  drwx"),
         ("%ta^il x", "Magic %tail\n"),
         ("%tail --foll^ow x", "--follow"),
@@ -129,3 +133,14 @@ async def test_with_details_there_is_the_manual_page(shell: HelpedShell) -> None
     else:
         pytest.fail("no page")
     assert "Manual page" not in await known(shell, "bash^")
+
+
+@pytest.mark.skipif(not Path("/usr/share/man/man1/ls.1.gz").exists(), reason="no man pages")
+async def test_of_an_option_its_own_text_is_known(shell: HelpedShell) -> None:
+    """Ours: first what the option does, then whose it is."""
+    for _ in range(20):
+        text = await known(shell, "ls -l --rever^se")
+        if text.startswith("ls --reverse\n"):
+            break
+    assert "reverse order while sorting" in text.partition("Program ls")[0]
+    assert "Program ls" in text

@@ -8,10 +8,12 @@ from html import escape
 
 from vibesbox_kernel.shell.completion import AskBash
 from vibesbox_kernel.shell.manual import Manual
+from vibesbox_kernel.shell.option_text import option_text
 from vibesbox_kernel.shell.word_at import WordAt
 
 MAX_CHARACTERS = 20_000
 MAX_MANUAL_CHARACTERS = 200_000
+_RUN_ANOTHER = frozenset({"sudo", "doas", "env", "nohup", "nice", "exec", "command", "setsid", "xargs"})
 
 
 @dataclass(frozen=True)
@@ -61,19 +63,31 @@ class Inspector:
         sections: list[Section] = []
         if word.is_variable:
             sections = await self._describe("variable", word.text, directory)
-        elif word.is_command:
-            sections = await self._command((word.text,), directory, detailed)
         else:
-            sections = await self._argument(word, directory, detailed)
+            *command, text = _of_inner_command((*word.command, word.text))
+            if command:
+                sections = await self._argument(command, text, directory, detailed)
+            elif word.is_command or word.command:
+                sections = await self._command((text,), directory, detailed)
+            else:  # what a redirection or an assignment names
+                sections = await self._describe("argument", text, directory)
         return Inspection.of(_cut(one) for one in sections) if sections else None
 
-    async def _argument(self, word: WordAt, directory: str, detailed: bool) -> list[Section]:
-        """An argument is a file or a name that the shell knows; else the command that takes it is what is meant."""
-        if not word.text.startswith("-"):
-            sections = await self._describe("argument", word.text, directory)
-            if sections:
-                return sections
-        return await self._command((*word.command[:1], *_subcommand(word)), directory, detailed)
+    async def _argument(self, words: Sequence[str], text: str, directory: str, detailed: bool) -> list[Section]:
+        """An argument is an option, a file, or a name that the shell knows; else the command that takes it is meant."""
+        command = (words[0], *_subcommand((*words[1:], text)))
+        about = await self._command(command, directory, detailed)
+        if text.startswith("-"):
+            return [*await self._option(text, command, about), *about]
+        return await self._describe("argument", text, directory) or about
+
+    async def _option(self, name: str, command: Sequence[str], about: Sequence[Section]) -> list[Section]:
+        """What the command's manual page says of an option; what the shell itself runs has said it already."""
+        if not about or about[0].heading.startswith("Shell"):
+            return []
+        page = await self._manual.page(command)
+        text = None if page is None else option_text(page.text, name)
+        return [] if page is None or text is None else [Section(f"{page.name} {name}", text)]
 
     async def _command(self, words: Sequence[str], directory: str, detailed: bool) -> list[Section]:
         sections = await self._describe("command", words[0], directory) if words else []
@@ -88,9 +102,16 @@ class Inspector:
         return [Section(one[0], one[1].strip("\n")) for one in said if len(one) == 2 and one[1].strip()]
 
 
-def _subcommand(word: WordAt) -> Iterator[str]:
+def _of_inner_command(words: Sequence[str]) -> Sequence[str]:
+    """The words without a command that runs another: the ``ls -l`` of ``sudo ls -l``."""
+    while len(words) > 1 and words[0] in _RUN_ANOTHER and not words[1].startswith("-"):
+        words = words[1:]
+    return words
+
+
+def _subcommand(arguments: Sequence[str]) -> Iterator[str]:
     """What makes the manual page another one: the ``commit`` of ``git commit``."""
-    first = next((one for one in (*word.command[1:], word.text) if not one.startswith("-")), None)
+    first = next((one for one in arguments if not one.startswith("-")), None)
     if first is not None and first.replace("-", "").isalnum():
         yield first
 
