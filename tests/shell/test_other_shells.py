@@ -187,6 +187,22 @@ async def test_the_start_up_files_of_scripts_are_read_by_the_first_cell_alone(ce
 
 
 @zsh_and_fish
+async def test_the_marker_of_a_session_is_its_own_in_each_cell(cells: Cells) -> None:
+    for _ in range(2):
+        outcome = await cells.notebook.run(f"{cells._head}\necho $VIBESBOX_SESSION; command -v vibesbox-show")
+        marker, tool = cells.notebook.shown.written.splitlines()
+        assert marker == outcome.session_id
+        assert tool.endswith("/vibesbox-show")
+
+
+@zsh_and_fish
+async def test_a_reset_of_the_state_is_one_of_these_shells_too(cells: Cells, runner: CellRunner) -> None:
+    await cells.run("export x=1")
+    await runner.reset()
+    assert await cells.run('echo "none$x"') == "none\n"
+
+
+@zsh_and_fish
 async def test_a_notebook_may_be_of_this_shell(manager: SessionManager, shell: str) -> None:
     runner = CellRunner(manager, settings=Settings(default_shell=shell), cwd="/usr")
     notebook = Notebook(runner)

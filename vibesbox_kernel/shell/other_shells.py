@@ -197,6 +197,10 @@ class OtherStates:
         self._newest[cell.shell.name] = state
         return True
 
+    def reset(self) -> None:
+        """Have the next cell of each such shell begin as its first did."""
+        self._newest.clear()
+
     def notice_once(self, name: str) -> tuple[str, ...]:
         """Say of a shell, the first time, that its cells hand nothing on."""
         if name in self._said or name not in WITHOUT_STATE:

@@ -125,6 +125,7 @@ class Succession:
         """Have the next cell start from the first state again."""
         with self._releasing():
             self.generations.reset()
+        self.others.reset()
         self.status = 0
         self.prewarm()
 
