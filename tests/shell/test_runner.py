@@ -323,6 +323,17 @@ async def test_a_shell_that_hands_nothing_over_rolls_back_with_a_notice(notebook
     assert await notebook.output("echo $x") == "1\n"
 
 
+async def test_bashs_own_history_knows_the_cells_before(notebook):
+    """Bash: `history` and `fc` list and expand them; a cell that begins with a blank is none of them."""
+    await notebook.run("echo one\n")
+    await notebook.run("for i in 1; do\n  echo 'two'\ndone")
+    await notebook.run(" echo secret")
+    await notebook.run("exit 3")
+    listed = "    1  echo one\n    2  for i in 1; do\n  echo 'two'\ndone\n    3  exit 3\n"
+    assert await notebook.output("history") == listed
+    assert await notebook.output("fc -ln 1 1; history -p '!ec'") == "\t echo one\necho one\n"
+
+
 async def test_a_stop_of_the_users_own_is_continued(notebook):
     outcome = await notebook.run("kill -STOP $$; echo on; x=1")
     assert (notebook.shown.written, outcome.exit_status, notebook.committed) == ("on\n", ExitStatus(code=0), True)

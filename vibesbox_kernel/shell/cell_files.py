@@ -228,6 +228,7 @@ class CellDirectory:
         status: int,
         directory: bytes,
         exports: Mapping[str, str],
+        recalled: Sequence[str] = (),
     ) -> bytes:
         """Lay out a cell.
 
@@ -240,6 +241,7 @@ class CellDirectory:
             status: What ``$?`` shall be at its first command.
             directory: Where it shall begin.
             exports: Variables for it alone.
+            recalled: What bash's own history shall know.
 
         Returns:
             What is to be written to the control pipe.
@@ -253,6 +255,7 @@ class CellDirectory:
             exports=exports,
             inherited=inherited,
             exit_trap=sets_exit_trap(script, state),
+            recalled=recalled,
         )
         # The opening stands on the cell's own first line, so that every line keeps its number.
         text = self._driver.opening + b"\n" * (line - 1) + script.encode("utf-8", "surrogateescape") + b"\n"

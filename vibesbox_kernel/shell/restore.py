@@ -14,6 +14,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from vibesbox_kernel.shell.quoting import quote
+from vibesbox_kernel.shell.recall import recall_text
 from vibesbox_kernel.shell.state import Limits, ShellState
 from vibesbox_kernel.shell.tool_path import add_tools
 
@@ -103,6 +104,7 @@ def begin_text(
     exports: Mapping[str, str] | None = None,
     inherited: Limits | None = None,
     exit_trap: bool = False,
+    recalled: Sequence[str] = (),
 ) -> bytes:
     """What is sourced from the cell's own first line, as the driver's last act.
 
@@ -113,9 +115,11 @@ def begin_text(
         exports: Variables for this cell alone.
         inherited: The limits that the bash has anyway; None if they are not known.
         exit_trap: The cell sets an EXIT trap of its own.
+        recalled: What ``history`` shall know.
     """
-    wrap = [b'builtin . "$__vb_driver/exit-trap.sh"'] if exit_trap else []
-    return b"\n".join((*wrap, *_begin(state, status, directory, exports or {}, inherited))) + b"\n"
+    first = [b'builtin . "$__vb_driver/exit-trap.sh"'] if exit_trap else []
+    first += [recall_text(recalled)] if recalled else []
+    return b"\n".join((*first, *_begin(state, status, directory, exports or {}, inherited))) + b"\n"
 
 
 def _restore(state: ShellState, functions: bytes) -> Iterator[bytes]:

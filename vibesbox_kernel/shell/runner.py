@@ -260,6 +260,7 @@ class CellRunner:
             succession.newest.state,
             succession.status,
             others=succession.others,
+            recall=succession.recall,
             default_shell=self.settings.now.default_shell,
         )
         waiting = await succession.take(cell.options.io)

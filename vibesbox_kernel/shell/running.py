@@ -242,6 +242,7 @@ def _lay_out(waiting: WaitingBash, cell: Cell, script: Script, label: str) -> by
         status=script.status,
         directory=place.directory,
         exports=place.exports,
+        recalled=script.recalled,
     )
 
 

@@ -12,6 +12,7 @@ from vibesbox_kernel.sessions.validation import find_directory, fitting_command
 from vibesbox_kernel.shell.cell import Cell
 from vibesbox_kernel.shell.other_shells import OTHER_SHELLS, OtherShellCell, OtherStates
 from vibesbox_kernel.shell.program import Program, Replacement, SearchPath, named_by_option, named_by_shebang
+from vibesbox_kernel.shell.recall import Recall
 from vibesbox_kernel.shell.state import ShellState
 from vibesbox_kernel.shell.syntax import Check, check_for
 from vibesbox_kernel.shell.unseen import without_unseen
@@ -31,6 +32,7 @@ class Script:
         for_one_cell: The directory is this cell's own: the next one is to begin where this one would have.
         replacement: What the bash becomes to run it; None when it does so itself.
         notices: What the user should be told.
+        recalled: What bash's own history shall know in it.
     """
 
     text: str
@@ -40,6 +42,7 @@ class Script:
     for_one_cell: bool = False
     replacement: Replacement | None = None
     notices: tuple[str, ...] = ()
+    recalled: tuple[str, ...] = ()
 
     @property
     def command(self) -> str:
@@ -48,7 +51,13 @@ class Script:
 
 
 def make_script(
-    cell: Cell, state: ShellState, status: int, *, others: OtherStates, default_shell: str | None = None
+    cell: Cell,
+    state: ShellState,
+    status: int,
+    *,
+    others: OtherStates,
+    default_shell: str | None = None,
+    recall: Recall | None = None,
 ) -> Script:
     """Get a cell ready.
 
@@ -58,6 +67,7 @@ def make_script(
         status: How the foreground cell before it ended.
         others: The states of other shells.
         default_shell: Runs the cells that name none; bash, if none is given.
+        recall: The cells before it.
 
     Raises:
         DirectoryNotFoundError: No such ``--cwd``.
@@ -84,6 +94,7 @@ def make_script(
         for_one_cell=cell.options.cwd is not None,
         replacement=replacement,
         notices=notices,
+        recalled=() if recall is None else recall.wanted_by(text),
     )
 
 

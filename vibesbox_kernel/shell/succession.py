@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from vibesbox_kernel.errors import BrokerError, ShellStateError
 from vibesbox_kernel.shell.generations import Generation, Generations
 from vibesbox_kernel.shell.other_shells import OtherShellCell, OtherStates
+from vibesbox_kernel.shell.recall import Recall
 from vibesbox_kernel.shell.spare import HandedOn, Spares, WaitingBash
 
 if TYPE_CHECKING:
@@ -42,12 +43,14 @@ class Succession:
         status: How the last foreground cell ended: the next one's ``$?``.
         others: The states of other shells than bash.
         generations: The states so far.
+        recall: The cells so far.
     """
 
     def __init__(self, manager: SessionManager, driver: Driver, state: ShellState, settings: Settings) -> None:
         self._manager = manager
         self._spares = Spares(manager, driver, settings)
         self.generations = Generations(state)
+        self.recall = Recall()
         self._closed = False
         self._soon: asyncio.TimerHandle | None = None
         self.status = 0
@@ -94,9 +97,11 @@ class Succession:
         if isinstance(replacement, OtherShellCell):
             return self._commit_other(running, end, replacement)
         if not end.begun or replacement is not None:
-            if running.waiting.generation is self.newest:
-                self.generations.descriptors = end.descriptors or self.generations.descriptors
+            with self._releasing(end.descriptors):
+                if running.waiting.generation is self.newest:
+                    self.generations.descriptors = end.descriptors or self.generations.descriptors
             return ()
+        self.recall.note(running.script.text)
         with self._releasing(end.descriptors):
             return (*self._commit(running, end), *_say_lost(end.lost_descriptors))
 

@@ -11,6 +11,7 @@
         builtin printf "\n$__vb_mark %s\n%s\n" options "$__vb_options" shopt "$__vb_shopts" disabled "$__vb_each"
         builtin printf '\n%s umask\n' "$__vb_mark"
         builtin umask -p
+        builtin umask 077 # what else is written may be a secret
         builtin printf '\n%s directory\n' "$__vb_mark"
         builtin pwd -L
         builtin printf '\n%s stack\n' "$__vb_mark"
