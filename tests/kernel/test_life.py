@@ -88,3 +88,17 @@ def test_shutdown_is_answered_at_once_though_sessions_resist(
 
 def test_a_cell_may_run_as_soon_as_the_kernel_is_asked(new_kernel: NewKernel) -> None:
     assert new_kernel().run("echo $0 ${#BASH_VERSION}", timeout=20).status == "ok"
+
+
+@pytest.mark.parametrize("end", [_shut_down, _kill])
+def test_however_a_kernel_ends_nobody_is_left_who_answers_its_questions(
+    new_kernel: NewKernel, blocking_lifeline: BlockingLifeline, end: Callable[[Driver], None]
+) -> None:
+    kernel = new_kernel()
+    # The completion function opens the lifeline in the bash that answers, and leaves it open there.
+    kernel.run(f"load() {{ exec 9>{blocking_lifeline.path}; echo on >&9; return 124; }}; complete -D -F load")
+    question = kernel.client.complete("anything ")
+    blocking_lifeline.held()
+    kernel.ask(question)
+    end(kernel)
+    blocking_lifeline.released()
