@@ -11,7 +11,7 @@ from benchmarks.samples import Measure, Sample, interleave
 from benchmarks.surroundings import BASH, OURS, PYTHON
 from benchmarks.table import Table, milliseconds, times, verdict
 
-AT_MOST_OF_IPYKERNEL = 1.5
+AT_MOST_OF_IPYKERNEL = 1.3
 TIMES_FASTER_THAN_BASH_KERNEL = 8.0
 PAUSE_SECONDS = 0.15
 RUN_ALL_CELLS = 10
