@@ -50,6 +50,14 @@ def test_the_wheel_holds_every_file_of_the_package(names: set[str]):
     assert "vibesbox_kernel/py.typed" in names
 
 
+def test_the_launchers_of_the_commands_can_be_executed(wheel: Path):
+    """Python: pip keeps the mode that a file has in the wheel."""
+    with zipfile.ZipFile(wheel) as archive:
+        launchers = [one for one in archive.infolist() if one.filename.startswith("vibesbox_kernel/tools/bin/")]
+    assert launchers
+    assert all(one.external_attr >> 16 & 0o111 == 0o111 for one in launchers)
+
+
 def test_the_wheel_holds_nothing_else(names: set[str]):
     """Ours: no test and no notebook lands in site-packages."""
     first = {name.partition("/")[0] for name in names}

@@ -45,8 +45,8 @@ class Table:
     def to_html(self) -> str:
         """For a page."""
         numeric = [_is_numeric(column) for column in zip(*self.rows, strict=True)] or [False] * len(self.header)
-        head = "".join(f'<th scope="col"{_TEXT}>{html.escape(name)}</th>' for name in self.header)
-        body = "".join(f"<tr>{_html_row(row, numeric)}</tr>" for row in self.rows)
+        head = _html_row(self.header, numeric, 'th scope="col"')
+        body = "".join(f"<tr>{_html_row(row, numeric, 'td')}</tr>" for row in self.rows)
         note = f"<p>{html.escape(self.note)}</p>" if self.note else ""
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}"
 
@@ -101,9 +101,10 @@ def _cells(row: list[str], count: int) -> tuple[str, ...]:
     return (*cells, *[""] * (count - len(cells)))
 
 
-def _html_row(row: tuple[str, ...], numeric: list[bool]) -> str:
+def _html_row(row: tuple[str, ...], numeric: list[bool], tag: str) -> str:
     pairs = zip(row, numeric, strict=True)
-    return "".join(f"<td{_NUMBER if number else _TEXT}>{html.escape(cell)}</td>" for cell, number in pairs)
+    end = tag.partition(" ")[0]
+    return "".join(f"<{tag}{_NUMBER if number else _TEXT}>{html.escape(cell)}</{end}>" for cell, number in pairs)
 
 
 def _is_numeric(column: tuple[str, ...]) -> bool:
