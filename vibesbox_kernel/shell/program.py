@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _SHEBANG = re.compile(r"\s*#![ \t]*([^ \t\r\n]*)[ \t]*([^\n]*)")
 _ASSIGNMENT = re.compile(r"\w+=")
+_SPLIT_STRING = re.compile(r"-[a-z]*S|--split-string[= ]")
+_ENV_OPTIONS_WITH_VALUE = frozenset({"-u", "--unset", "-C", "--chdir"})
 _VERSION = re.compile(r"[-.\d]+$")
 _SUFFIXES = {
     "bash": "sh", "dash": "sh", "ksh": "sh", "node": "js", "nodejs": "js", "deno": "js", "bun": "js", "perl": "pl",
@@ -147,7 +149,7 @@ def named_by_shebang(script: str, search: SearchPath) -> Program | None:
     if match is None:
         return None
     path, argument = match[1], match[2].rstrip(" \t")
-    if argument.endswith("\r") or match[0].endswith("\r") or script[match.end(1) :].startswith("\r"):
+    if argument.endswith("\r"):
         raise InterpreterNotFoundError(path, "its line ends in a carriage return (the line ends of Windows)")
     if not Path(path).is_absolute():
         why = "it must be an absolute path" if path else "there is no path behind #!"
@@ -176,12 +178,18 @@ def named_by_option(shell: str, search: SearchPath) -> Program:
 
 def _named_by_env(argument: str, search: SearchPath) -> str | None:
     """The program that env(1) is to run; without ``-S`` the whole argument is its name."""
-    split = re.match(r"-[a-z]*S|--split-string[= ]", argument)
-    words = argument[split.end() :].split() if split else [argument]
-    name = next((word for word in words if not (word.startswith("-") or _ASSIGNMENT.match(word))), None)
+    split = _SPLIT_STRING.match(argument)
+    words = iter(argument[split.end() :].split() if split else filter(None, [argument]))
+    name = None
+    for word in words:
+        if word in _ENV_OPTIONS_WITH_VALUE:
+            next(words, None)
+        elif not (word.startswith("-") or _ASSIGNMENT.match(word)):
+            name = word
+            break
     if name is None or search.find(name) is not None:
         return name
-    if not split and search.find(argument.split()[0]) is not None:
+    if not split and search.find(name.split()[0]) is not None:
         raise InterpreterNotFoundError(argument, "env takes it for one name", f"/usr/bin/env -S {argument}")
     raise InterpreterNotFoundError(name, "it is not on the shell's PATH", search.nearest(name))
 
