@@ -66,6 +66,14 @@ def test_the_daemon_of_the_probe_is_adopted_marked_and_ended(places):
     assert [found[name]["ok"] for name in ("start", "tree", "daemons", "mark", "signals", "peer")] == ["yes"] * 6
 
 
+@pytest.mark.skipif(os.uname().machine not in ("x86_64", "aarch64"), reason="its system calls are not known by number")
+def test_a_child_that_waits_for_input_is_seen_to(places):
+    """Linux: proc_pid_syscall(5) of our own descendants, unless Yama forbids even that."""
+    scope = Path("/proc/sys/kernel/yama/ptrace_scope")
+    forbidden = scope.exists() and int(scope.read_text()) > 1
+    assert probe(*places)["input"]["ok"] == ("weaker" if forbidden else "yes")
+
+
 def test_a_capped_limit_weakens_the_mark_and_nothing_else(places):
     """Linux: under a hard limit the soft one can not be raised to the tag."""
 

@@ -18,6 +18,7 @@ START = Promise("start", "Every command gets a session of its own")
 TREE = Promise("tree", "All processes of a session are found")
 MARKER = Promise("environment", "A process can be asked for its session")
 FIGURES = Promise("figures", "CPU, memory and disk use can be read")
+INPUT = Promise("input", "A command that waits for input is noticed")
 AGE = Promise("age", "A reused process number misleads nobody")
 ADOPTED = Promise("daemons", "A process that detaches stays in reach")
 TAG = Promise("mark", "A daemon can not hide whose it is")
@@ -27,6 +28,7 @@ TERMINAL = Promise("terminal", "Commands get a real terminal")
 
 _NEEDS_PROC = "Have /proc mounted; in a container or sandbox, ask whoever runs it."
 _CLOCK_SLACK_SECONDS = 10.0
+_SOON_SECONDS = 1.0
 
 
 def _look_at_child() -> Iterator[Finding]:
@@ -44,6 +46,7 @@ def _look_at_child() -> Iterator[Finding]:
         yield _tree(pid)
         yield _marker(pid)
         yield _figures(pid)
+        yield _input(pid)
         yield _age(pid)
 
 
@@ -85,6 +88,23 @@ def _figures(pid: int) -> Finding:
             "CPU and memory yes; bytes read and written can not be read", "%info shows no bytes read and written."
         )
     return FIGURES.yes("of every process that we start")
+
+
+def _input(pid: int) -> Finding:
+    """The child waits to read from a pipe, or is about to."""
+    deadline = time.monotonic() + _SOON_SECONDS
+    while time.monotonic() < deadline:
+        blocked = system.blocked(pid)
+        if blocked is None or blocked.hidden:
+            break
+        if blocked.reads:
+            return INPUT.yes("what a process waits to read can be seen")
+        time.sleep(_SOON_SECONDS / 100)
+    return INPUT.weaker(
+        "what a process waits for can not be seen",
+        "Only questions for a password get an input box; whoever asks anything else waits for %send, or an interrupt.",
+        "`sysctl kernel.yama.ptrace_scope` above 1 hides it, and so may a sandbox.",
+    )
 
 
 def _age(pid: int) -> Finding:
@@ -206,7 +226,7 @@ def _is_readable(path: str) -> bool:
 
 
 PROBES = (
-    Probe((START, TREE, MARKER, FIGURES, AGE), _look_at_child),
+    Probe((START, TREE, MARKER, FIGURES, INPUT, AGE), _look_at_child),
     Probe((ADOPTED, TAG, SIGNAL), _look_at_daemon),
     Probe((VISIBLE,), _look_at_others),
     Probe((TERMINAL,), _look_at_terminal),
