@@ -49,8 +49,14 @@ class Evidence(NamedTuple):
 
 
 @dataclass
-class _Terminal:
-    """A session's terminal at the moment of the look; of a pipe nothing but the source is known."""
+class Terminal:
+    """A session's terminal at the moment of the look; of a pipe nothing but the source is known.
+
+    Attributes:
+        source: What its processes read from.
+        group: Its foreground process group; None for a pipe, where all may read.
+        modes: Whether it echoes, and whether it gives whole lines.
+    """
 
     source: Source
     group: int | None
@@ -67,7 +73,7 @@ def look(session: Session, roots: list[int]) -> Generator[None, None, Evidence |
     Raises:
         OSError: The input, or ``/proc``, can not be looked at.
     """
-    terminal = _terminal_of(session)
+    terminal = terminal_of(session)
     findings = _Findings(terminal, prompted=not session.at_line_start)
     pids = list(roots)
     for looked, pid in enumerate(pids, 1):
@@ -83,7 +89,7 @@ def look(session: Session, roots: list[int]) -> Generator[None, None, Evidence |
 class _Findings:
     """What the processes of one session wait for, put together."""
 
-    def __init__(self, terminal: _Terminal, *, prompted: bool) -> None:
+    def __init__(self, terminal: Terminal, *, prompted: bool) -> None:
         self._terminal = terminal
         self._prompted = prompted
         self._reader: tuple[int, Reading] | None = None
@@ -138,13 +144,18 @@ def _kind(modes: tuple[bool, bool]) -> str:
     return LINE if echo else PASSWORD
 
 
-def _terminal_of(session: Session) -> _Terminal:
+def terminal_of(session: Session) -> Terminal:
+    """How a session's terminal is set just now.
+
+    Raises:
+        OSError: It can not be asked.
+    """
     source = system.input_source(session.input, is_terminal=session.is_pty)
     if not session.is_pty:
-        return _Terminal(source, None, NO_MODES)
+        return Terminal(source, None, NO_MODES)
     try:
         modes = termios.tcgetattr(session.input)[3]
         group = struct.unpack("i", fcntl.ioctl(session.input, termios.TIOCGPGRP, bytes(4)))[0]
     except termios.error as error:
         raise OSError(*error.args) from error
-    return _Terminal(source, group, (bool(modes & termios.ECHO), bool(modes & termios.ICANON)))
+    return Terminal(source, group, (bool(modes & termios.ECHO), bool(modes & termios.ICANON)))
