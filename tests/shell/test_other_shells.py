@@ -158,8 +158,8 @@ async def test_a_background_job_outlives_its_cell(cells: Cells, manager: Session
 
 
 @zsh_and_fish
-async def test_an_interrupted_cell_is_over(
-    cells: Cells, runner: CellRunner, manager: SessionManager, shell: str
+async def test_an_interrupted_cell_is_over_and_keeps_its_state(
+    cells: Cells, runner: CellRunner, manager: SessionManager
 ) -> None:
     task = cells.notebook.start(f"{cells._head}\nexport x=1; sleep 100; export x=2")
     await until(sleeps(manager))
@@ -167,6 +167,7 @@ async def test_an_interrupted_cell_is_over(
     with anyio.fail_after(5):
         outcome = await task
     assert outcome.interrupted
+    assert await cells.run("echo $x") == "1\n"
 
 
 @zsh_and_fish

@@ -139,6 +139,12 @@ async def test_a_time_limit_ends_a_program(notebook: Notebook) -> None:
     assert outcome.end_reason is EndReason.TIMED_OUT
 
 
+async def test_a_memory_limit_ends_a_program(notebook: Notebook) -> None:
+    script = "import time\nhoard = b'x' * 300_000_000\ntime.sleep(60)"
+    outcome = await notebook.run(f"%%session --mem 100M\n#!/usr/bin/env python3\n{script}")
+    assert outcome.end_reason is EndReason.MEMORY_LIMIT
+
+
 async def test_a_program_may_be_a_mebibyte_long(notebook: Notebook) -> None:
     text = "x = 'abcdefghijklmnop'\n" * 50_000
     assert await notebook.output(f"%%session --shell python3\n{text}print(x)") == "abcdefghijklmnop\n"

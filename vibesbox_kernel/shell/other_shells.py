@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from vibesbox_kernel.shell.program import Place
 
 _TRAP = re.compile(rb"(?m)^trap -- ('(?:[^']|'\\'')*') (\S+)$")
+_OUR_TRAPS = frozenset({b"'exit 130'", b"'exit 143'"})
 _NAME_OF_VARIABLE = re.compile(rb"^(?:export|typeset(?: -\S+)*|set -\S+) ([A-Za-z_]\w*)")
 _CHANGES_THE_READING = re.compile(r"alias|setopt|emulate|source|(?m:^\s*\.\s)|\. ")
 
@@ -111,7 +112,7 @@ class OtherState:
         except KeyError as error:
             raise ShellStateError(f"the shell's state has no section {error}") from error
         traps = _TRAP.finditer(dump.sections.get("traps-of-zsh", b""))
-        late = b"".join(match[0] + b"\n" for match in traps if match[2] != b"EXIT")
+        late = b"".join(match[0] + b"\n" for match in traps if match[2] != b"EXIT" and match[1] not in _OUR_TRAPS)
         return cls(
             directory=sections["directory"].strip(b"\n"),
             variables=dict(_declarations(sections["variables"].splitlines())),

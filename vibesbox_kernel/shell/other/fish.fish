@@ -39,6 +39,14 @@ function __vb_finish --on-event fish_exit
     exec $__vb_bash -p $__vb_driver/keep.sh $__vb_driver $__vb_cell $code
 end 2>/dev/null
 
+# What a signal ends hands its state on, too.
+function __vb_interrupted --on-signal INT
+    exit 130
+end
+function __vb_terminated --on-signal TERM
+    exit 143
+end
+
 if test -r $__vb_cell/carried
     source $__vb_cell/carried
 end

@@ -60,6 +60,9 @@
     zshexit_functions+=(__vb_finish)
     # With errexit zsh leaves without these functions, but not without its trap.
     trap '__vb_status=$?; [[ ! -o errexit ]] || __vb_finish $__vb_status' EXIT
+    # What a signal ends hands its state on, too; a handler of the user's own takes the place of ours.
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
     if [[ -r $__vb_cell/carried ]]; then
         builtin source $__vb_cell/carried
     elif [[ -r ${ZDOTDIR-$HOME}/.zshenv ]]; then
