@@ -23,7 +23,7 @@ class TestConformance(jupyter_kernel_test.KernelTests):  # type: ignore[misc]
     code_hello_world = "echo hello, world"
     code_generate_error = "false"
     code_stderr = "%%session --io split\necho trouble >&2"
-    code_clear_output = r"echo one; sleep 0.2; printf '\033[A\rONE\n'"
+    code_clear_output = r"echo one; sleep 1; printf '\033[A\rONE\n'"
     code_display_data: ClassVar[list[dict[str, str]]] = [
         {"code": "%ps", "mime": "text/html"},
         {"code": "echo '# Title' | vibesbox-show --type md", "mime": "text/markdown"},

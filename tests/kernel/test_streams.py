@@ -2,16 +2,42 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
 from tests.kernel.driver import Driver
 
 
+class Gate:
+    """A FIFO at which a cell waits (``read <PATH``) until the test has seen what it wants to."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        os.mkfifo(path)
+
+    def open(self) -> None:
+        """Let the cell go on."""
+        with self.path.open("w") as fifo:
+            fifo.write("go\n")
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Gate:
+    return Gate(tmp_path / "gate")
+
+
 @pytest.mark.parametrize(("io", "terminal"), [("split", True), ("split-pipe", False)])
-def test_each_message_has_its_streams_name(kernel: Driver, io: str, terminal: bool) -> None:
+def test_each_message_has_its_streams_name(kernel: Driver, gate: Gate, io: str, terminal: bool) -> None:
     """Jupyter: a stream message says whose it is; front-ends and converters show stderr in another way."""
     test = f"{'' if terminal else '!'} [[ -t 1 || -t 2 ]]"
-    result = kernel.run(f"%%session --io {io}\necho one; sleep 0.05; echo two >&2; sleep 0.05; echo three; {test}")
+    wait = f"read go <{gate.path}"
+    request = kernel.start(f"%%session --io {io}\necho one; {wait}; echo two >&2; {wait}; echo three; {test}")
+    for seen in ("one", "two"):
+        kernel.wait_text(request, seen)
+        gate.open()
+    result = kernel.finish(request)
     assert [(one["name"], one["text"]) for one in result.of_kind("stream")] == [
         ("stdout", "one\n"),
         ("stderr", "two\n"),
@@ -27,7 +53,7 @@ def test_the_state_of_a_cell_with_two_terminals_carries_on(kernel: Driver) -> No
 
 def test_the_trace_of_a_cell_comes_in_its_order_on_stderr(kernel: Driver) -> None:
     """Bash: `set -x` traces to stderr."""
-    result = kernel.run("%%session --io split\nset -x\necho a\nsleep 0.05\necho b\n{ set +x; } 2>/dev/null")
+    result = kernel.run("%%session --io split\nset -x\necho a\necho b\n{ set +x; } 2>/dev/null")
     texts = {
         name: "".join(one["text"] for one in result.of_kind("stream") if one["name"] == name)
         for name in ("stdout", "stderr")
@@ -46,20 +72,26 @@ def test_a_failing_cell_with_two_terminals_has_shown_all_before_its_reply(kernel
         assert "".join(one["text"] for one in result.of_kind("stream") if one["name"] == name) == wanted
 
 
-def test_bars_that_are_rewritten_below_one_another_end_as_a_terminal_would_show_them(kernel: Driver) -> None:
+def test_bars_that_are_rewritten_below_one_another_end_as_in_a_terminal(kernel: Driver, gate: Gate) -> None:
     """Jupyter: `clear_output` with wait, so that nothing flickers, and a display that is updated in place."""
     step = r"printf '\033[2A\033[2K\ra: %s\n\033[2K\rb: %s\n' $n $n"
-    result = kernel.run(
-        f"echo first; echo a: 0; echo b: 0; sleep 0.3; for n in 1 2 3; do {step}; sleep 0.05; done; seq 2"
-    )
+    begin = f"echo first; echo a: 0; echo b: 0; read go <{gate.path}"
+    request = kernel.start(f"{begin}; for n in 1 2 3; do {step}; done; seq 2")
+    kernel.wait_text(request, "b: 0")
+    gate.open()
+    result = kernel.finish(request)
     assert result.of_kind("clear_output") == [{"wait": True}]
     shown = [*result.of_kind("display_data"), *result.of_kind("update_display_data")]
     assert shown[-1]["data"]["text/plain"] == "first\na: 3\nb: 3\n1\n2"
     assert len({one["transient"]["display_id"] for one in shown}) == 1
 
 
-def test_a_cell_that_shows_something_else_as_well_is_not_cleared(kernel: Driver) -> None:
+def test_a_cell_that_shows_something_else_as_well_is_not_cleared(kernel: Driver, gate: Gate) -> None:
     """Ours: a first frame that stays is better than a picture that is lost."""
-    result = kernel.run(r"echo '# x' | vibesbox-show -t md; echo one; sleep 0.3; printf '\033[A\rONE\n'")
+    show = "echo '# x' | vibesbox-show -t md"
+    request = kernel.start(f"{show}; echo one; read go <{gate.path}; " + r"printf '\033[A\rONE\n'")
+    kernel.wait_text(request, "one")
+    gate.open()
+    result = kernel.finish(request)
     assert result.of_kind("clear_output") == []
     assert result.of_kind("display_data")[-1]["data"]["text/plain"] == "ONE"

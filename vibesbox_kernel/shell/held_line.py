@@ -65,6 +65,7 @@ class HeldLine:
     def take_back(self, lines: int) -> None:
         """Called by the pump."""
         self._take()
+        self._at_line_start = True
         self._sink.take_back(lines)
 
     def omitted(self, notice: str) -> None:
