@@ -71,8 +71,11 @@ class Interrupting:
 
     def _begin_when_calm(self, session: Session, on_done: OnDone, *, looks: int) -> None:
         """Let a shell first come to its wait, and what it starts to its exec, if they do so in a moment."""
+        if _is_at_its_end(session):
+            on_done(Interrupted())
+            return
         wanted = foreground(session.pid)
-        if wanted.busy and looks < CALM_LOOKS and not _is_at_its_end(session):
+        if wanted.busy and looks < CALM_LOOKS:
             self._loop.call_later(CALM_SECONDS, lambda: self._begin_when_calm(session, on_done, looks=looks + 1))
             return
         done = Interrupted(jobs=described(wanted.jobs, MAX_DESCRIBED))
@@ -137,4 +140,4 @@ class Interrupting:
 
 def _is_at_its_end(session: Session) -> bool:
     """Whether its leader waits for nobody any more; one that stays as a keeper sleeps, but for its jobs."""
-    return session.stopped or session.settled or session.over
+    return session.stopped or session.settled or not session.leader_alive

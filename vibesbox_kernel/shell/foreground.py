@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
@@ -69,8 +70,7 @@ class Foreground:
     async def interrupt(self) -> None:
         """Interrupt all of it, and what is beginning."""
         self._interrupt_early = self._beginning > 0
-        for awaited in list(self._awaited):
-            await _interrupt(awaited)
+        await asyncio.gather(*map(_interrupt, self._awaited))
 
     async def interrupt_one(self, ref: int | str | None = None) -> SessionInfo:
         """Interrupt one session, whether somebody waits for it or not.
