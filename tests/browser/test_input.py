@@ -61,3 +61,30 @@ def test_questions_are_asked_in_boxes_and_answers_are_shown_once(lab: Lab):
     assert lines(notebook, 3) == ["Python? ha", "haha"]
     lab.screenshot(Path("test-results/input-answers.png"))
     assert lab.errors() == []
+
+
+def test_a_python_notebook_asks_for_its_sessions_too(lab: Lab):
+    cells = [
+        "%load_ext vibesbox",
+        "%%session\nread -p 'Name: ' name; read -s -p 'Word: ' word; echo\necho \"$name: ${#word}\"",
+        "%session --bg --name keeper read -s -p 'Token: ' token; echo; echo ${#token}",
+        "%send keeper --secret",
+        "%wait keeper\n%tail keeper",
+    ]
+    notebook = lab.open("python3", cells)
+    notebook.run(0)
+    notebook.start(1)
+    expect(box(notebook, 1)).to_contain_text("Name:", timeout=DEADLINE)
+    notebook.answer("Ada")
+    expect(box(notebook, 1)).to_contain_text("Word:", timeout=DEADLINE)
+    notebook.answer("secret")
+    notebook.wait_finished(1)
+    assert lines(notebook, 1) == ["Name: Ada", "Word: ········", "Ada: 6"]
+    notebook.run(2)
+    notebook.start(3)
+    expect(box(notebook, 3)).to_contain_text("Secret for keeper", timeout=DEADLINE)
+    notebook.answer("1234")
+    notebook.wait_finished(3)
+    notebook.run(4)
+    assert lines(notebook, 4)[-1] == "4"
+    assert lab.errors() == []
