@@ -159,7 +159,7 @@ def test_a_magic_line_is_understood(line, args):
         ("%parallel -1", "'-1' is not how many sessions may run at a time"),
         ("%tail web -1", "has no option -1"),
         ("%%session make", "'make' is one argument too many"),
-        ("%vibesbox surgeon", "no sub-command 'surgeon'; there is: version, doctor, state"),
+        ("%vibesbox surgeon", "no sub-command 'surgeon'; there is: version, doctor, config, state"),
         ("%vibesbox docter", "did you mean doctor?"),
         ("%vibesbox state rest", "no such word as 'rest'; did you mean %vibesbox state reset?"),
         ("%vibesbox state x", "no such word as 'x'; there is: reset, back"),
