@@ -29,7 +29,7 @@ LINE, PASSWORD, KEY, KEYS = "line", "password", "key", "keys"
 keys whose effect the program itself shows, as full-screen programs and line editors do."""
 
 SLICE_PROCESSES = 40
-"""How many are looked at before the loop gets its turn: about 3 ms."""
+"""How many are looked at before the loop gets its turn: about 2 ms."""
 
 NO_MODES = (True, True)
 
