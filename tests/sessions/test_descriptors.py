@@ -67,6 +67,18 @@ async def test_the_sessions_own_terminal_becomes_the_next_ones(manager):
     assert await output(manager, "echo three >&3; [[ -t 4 ]] && echo terminal", held) == "three\nterminal"
 
 
+@pytest.mark.parametrize("io", ["split", "split-pipe"])
+async def test_the_sessions_own_stderr_becomes_the_next_ones(manager, io):
+    """Ours: where stderr is a stream of its own, and stdout is too."""
+    held = await taken_from(manager, "exec 3>&1 4>&2", io=io)
+    session_id = await begin(manager, "echo out >&3; echo err >&4", io, held)
+    with anyio.fail_after(5):
+        await manager.wait(session_id)
+    chunk = await manager.read(session_id, 0, max_bytes=100)
+    told_apart = {str(stream): data for stream, data in chunk.pieces()}
+    assert told_apart == {"stdout": b"out\n", "stderr": b"err\n"}
+
+
 async def test_the_sessions_own_pipe_becomes_the_next_ones(manager):
     held = await taken_from(manager, "exec 3>&1 4<&0", io="pipe")
     assert await output(manager, "echo three >&3; exec 4<&- 3>&-", held, io="pipe") == "three"

@@ -104,6 +104,25 @@ async def test_a_cell_that_ends_by_a_signal_hands_on_what_is_open(notebook):
     assert await notebook.output("read -u 3 x; echo $x") == "b\n"
 
 
+async def test_cells_go_on_when_what_was_open_is_held_no_more(notebook, manager):
+    """Ours: as when the broker that held it has died."""
+    await notebook.run("exec 3<<<x; x=1")
+    opened = (await notebook.runner.states()).descriptors
+    assert opened is not None
+    await manager.release_descriptors(opened.held)
+    assert await notebook.output("%%session --io pipe\necho $x; read -u 3 || echo closed") == (
+        "1\nIn[2]: line 2: read: 3: invalid file descriptor: Bad file descriptor\nclosed\n"
+    )
+
+
+async def test_what_can_not_be_handed_on_is_said(notebook):
+    """Ours: one number is taken, by the pipe that tells a bash to begin."""
+    await notebook.run("exec 250</dev/null 3</dev/null; sleep 0.2")
+    outcome = await notebook.run("exec 250</dev/null; sleep 0.2")
+    assert outcome.notices == ("the open descriptor 250 can not be handed on to the next cell",)
+    assert await notebook.output("ls -x /proc/self/fd") == "0  1  2  3  4\n"
+
+
 async def test_a_lock_is_kept_from_cell_to_cell(notebook, isolation):
     await notebook.run("exec 9>lock; flock 9")
     assert await notebook.output("flock -n lock true || echo locked") == "locked\n"

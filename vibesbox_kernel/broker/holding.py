@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from vibesbox_kernel.broker import system
 from vibesbox_kernel.broker.session import Session
-from vibesbox_kernel.broker.wire import CONTROL_DESCRIPTOR, MAX_HELD_DESCRIPTORS
+from vibesbox_kernel.broker.wire import CONTROL_DESCRIPTOR, MAX_HELD_DESCRIPTORS, STDERR
 
 if TYPE_CHECKING:
     from vibesbox_kernel.broker.client import Client
@@ -137,15 +137,15 @@ def _take(session: Session, number: int) -> Held:
 
 def _standard_stream(session: Session, taken: int) -> int | None:
     """Which of the session's own streams a descriptor is; None for anything else."""
+    found = os.fstat(taken)
     if session.is_pty:
-        if any(outlet.device and outlet.device == os.fstat(taken).st_rdev for outlet in session.outlets):
+        if any(outlet.device and outlet.device == found.st_rdev for outlet in session.outlets):
             return 2
         return 1 if system.is_terminal_of(session.pid, taken) else None
-    found = os.fstat(taken)
-    if stat.S_ISFIFO(found.st_mode):
-        for ours, stream in ((session.output, 1), (session.input, 0)):
-            if ours >= 0 and os.path.samestat(os.fstat(ours), found):
-                return stream
+    outputs = [(outlet.descriptor, 2 if outlet.stream == STDERR else 1) for outlet in session.outlets]
+    for ours, stream in (*outputs, (session.input, 0)):
+        if stat.S_ISFIFO(found.st_mode) and ours >= 0 and os.path.samestat(os.fstat(ours), found):
+            return stream
     return None
 
 

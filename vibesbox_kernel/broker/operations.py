@@ -138,12 +138,13 @@ class Operations:
     def _begin(self, client: Client, request: Message) -> Result:
         session = self._prepared(client, request)
         control = self._control(session, request)
-        policy = read.policy(request)
+        policy, command, name = read.policy(request), read.command(request), self._free_name(request)
+        self._release_before(client, request)
         try:
             self._supervisor.begin(
                 session,
-                command=read.command(request),
-                name=self._free_name(request),
+                command=command,
+                name=name,
                 control=control,
                 durable=read.flag(request, "durable"),
                 policy=policy,
@@ -185,6 +186,13 @@ class Operations:
             raise RefusedError("state", "has not stopped itself")
         held, lost = self._holdings.take(session, numbers, client)
         return {"held": held, "lost": lost}
+
+    def _release_before(self, client: Client, request: Message) -> None:
+        """A leader that was given what is held shall be the only one to have it, from its first command on."""
+        if request.get("release_of") is not None:
+            session_id = read.session_id(request, "release_of")
+            if self._holdings.of(session_id, client) is not None:
+                self._holdings.release(session_id)
 
     def _release(self, client: Client, request: Message) -> Result:
         session_id = read.session_id(request)

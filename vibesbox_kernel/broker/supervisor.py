@@ -30,7 +30,6 @@ from vibesbox_kernel.broker.stdin_watch import StdinWatch
 from vibesbox_kernel.broker.streams import Streams
 from vibesbox_kernel.broker.tree import Trees
 from vibesbox_kernel.broker.upkeep import Upkeep
-from vibesbox_kernel.broker.wire import CONTROL_DESCRIPTOR
 
 if TYPE_CHECKING:
     from vibesbox_kernel.broker.client import Client
@@ -393,7 +392,7 @@ class Supervisor:
         if session is not None and session.listed and (session.announced or not session.settled):
             session.stopped, session.waits_for = True, None
             session.leftovers = self.others(session)
-            session.descriptors = [one for one in system.inherited_descriptors(pid) if one != CONTROL_DESCRIPTOR]
+            session.descriptors = system.inherited_descriptors(pid)
             leaves_nothing = not session.leftovers and not session.descriptors
             if session.announced and session.lets_go and leaves_nothing:
                 session.announced = False  # so the event says that it is settled

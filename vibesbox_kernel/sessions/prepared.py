@@ -164,6 +164,7 @@ class PreparedSessions(ManagerPart):
         lets_go: bool = False,
         durable: bool = False,
         unattended: Unattended | None = None,
+        releasing: HeldDescriptors | None = None,
         **limits: Unpack[PolicyOptions],
     ) -> int:
         """Let a prepared session run, at once or when its turn comes; from here on it is listed.
@@ -175,6 +176,7 @@ class PreparedSessions(ManagerPart):
             lets_go: With its exit status announced, its stop is its end, unless it leaves processes or descriptors.
             durable: It outlives this program.
             unattended: How it is settled if it stops itself when nobody owns it.
+            releasing: What is held no more from then on, for the leader has it.
             limits: See ``SessionPolicy``; not ``max_restarts``, since what was prepared is used up.
 
         Returns:
@@ -199,6 +201,7 @@ class PreparedSessions(ManagerPart):
                 durable=durable,
                 policy=wire_policy(policy),
                 unattended=None if unattended is None else asdict(unattended),
+                release_of=None if releasing is None else releasing.session_id,
             )
         return int(answer["pid"])
 

@@ -32,6 +32,7 @@ from vibesbox_kernel.shell.turn import Turn, what_it_waits_for
 if TYPE_CHECKING:
     from vibesbox_kernel.sessions import SessionManager
     from vibesbox_kernel.sessions.command_session import CommandSession
+    from vibesbox_kernel.sessions.prepared import HeldDescriptors
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,6 +196,7 @@ async def begin(
         lets_go=waiting.descriptors is None,  # a coprocess that was handed on has descriptors that only the dump tells
         durable=options.durable,
         unattended=waiting.directory.unattended,  # always: what is not durable may be made so
+        releasing=_has_alone(waiting, cell, script),
         **options.limits,
     )
     turn = Turn(manager, waiting.session_id)
@@ -226,6 +228,13 @@ async def begin(
         with contextlib.suppress(SessionEndedError):
             await manager.send_input(waiting.session_id, b"", eof=True)
     return running
+
+
+def _has_alone(waiting: WaitingBash, cell: Cell, script: Script) -> HeldDescriptors | None:
+    """What is open for a cell that hands on what it leaves: no copy shall keep a pipe from its end, or a lock taken."""
+    if waiting.descriptors is None or cell.options.background or script.replacement is not None:
+        return None
+    return waiting.descriptors.held
 
 
 def _lay_out(waiting: WaitingBash, cell: Cell, script: Script, label: str) -> bytes:

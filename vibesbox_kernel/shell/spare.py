@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vibesbox_kernel.errors import VibesboxError
+from vibesbox_kernel.errors import SessionEndedError, VibesboxError
 from vibesbox_kernel.models import IoMode
 from vibesbox_kernel.shell.cell_files import TAKE_ON, CellDirectory, Driver
 from vibesbox_kernel.shell.descriptors import OpenDescriptors
@@ -167,7 +167,7 @@ class Spares:
         if streams == self._streams() and descriptors is None:
             blank = await self._take_blank(streams)
         else:
-            blank = await self._start(streams, descriptors)
+            blank, descriptors = await self._start_with(descriptors, streams)
         try:
             blank.directory.write_state(generation.state, private=() if descriptors is None else descriptors.private)
             await self._manager.tell_session(blank.session_id, TAKE_ON)
@@ -175,6 +175,16 @@ class Spares:
             await self.discard(blank)
             raise
         return WaitingBash(blank.session_id, blank.pid, blank.directory, generation, descriptors, streams.io)
+
+    async def _start_with(
+        self, descriptors: OpenDescriptors | None, streams: Streams
+    ) -> tuple[BlankBash, OpenDescriptors | None]:
+        """A bash with what is open, or without it if it is held no more; returns what it has."""
+        try:
+            return await self._start(streams, descriptors), descriptors
+        except SessionEndedError as error:
+            logger.warning("what a cell has left open is lost: %s", error)  # with the broker that held it
+            return await self._start(streams), None
 
     async def _take_blank(self, streams: Streams) -> BlankBash:
         """The blank bash that was started first, if it is of the right kind; there will be others soon."""

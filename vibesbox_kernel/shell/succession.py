@@ -77,10 +77,11 @@ class Succession:
         return await self._spares.take(self._handed_on, io)
 
     def begun(self, running: Running) -> None:
-        """A cell has what is open now: no copy of ours shall keep a pipe from its end, or a lock from being free."""
-        if self.generations.descriptors is None or not running.foreground or running.script.replacement is not None:
+        """A cell that hands on what it leaves has what is open now, and no other."""
+        opened = running.waiting.descriptors
+        if opened is None or not running.foreground or running.script.replacement is not None:
             return
-        with self._releasing():
+        if self.generations.descriptors == opened:
             self.generations.descriptors = None
         self._spares.give_up()
 
