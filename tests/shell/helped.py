@@ -6,13 +6,15 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from unittest.mock import Mock
+from unittest.mock import Mock, patch
 
 from vibesbox_kernel.sessions import SessionManager
 from vibesbox_kernel.shell.cell import parse_cell
 from vibesbox_kernel.shell.code_help import CodeHelp
 from vibesbox_kernel.shell.runner import CellRunner
 from vibesbox_kernel.shell.sink import OutputSink
+
+SECONDS = 5.0
 
 
 class HelpedShell:
@@ -46,7 +48,9 @@ async def helped_shell(directory: Path) -> AsyncIterator[HelpedShell]:
         runner = CellRunner(manager, cwd=os.fspath(directory))
         code_help = CodeHelp(manager, runner)
         try:
-            yield HelpedShell(manager, runner, code_help)
+            # A busy machine may be slower than a user is patient.
+            with patch("vibesbox_kernel.shell.code_help.ANSWER_SECONDS", SECONDS):
+                yield HelpedShell(manager, runner, code_help)
         finally:
             await code_help.aclose()
             await runner.aclose()
