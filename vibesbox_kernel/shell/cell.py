@@ -43,6 +43,8 @@ def parse_cell(text: str) -> Cell:
     Raises:
         MagicError: A magic line is wrong; nothing was run.
     """
+    if "%" not in text:
+        return Cell(script=text)  # however long its head of comments is
     magics: list[MagicCall] = []
     options = CellOptions()
     start, script_line = 0, 1

@@ -14,7 +14,7 @@ _RESERVED = r"case|coproc|do|done|elif|else|esac|fi|for|function|if|select|then|
 # Each stops at the first thing that it finds, and none looks at a line twice: a cell may be a mebibyte long.
 _NOT_PLAIN = re.compile(r"[^\w\s./=:,@%+-]")
 _PLAIN_BUT_RESERVED = re.compile(rf"\b(?:{_RESERVED})\b")
-_READS_A_FILE = re.compile(r"(?m)^[ \t]*(?:\.|source)[ \t]")
+_READS_A_FILE = re.compile(r"\n[ \t]*(?:\.|source)[ \t]")  # a newline is found faster than the beginning of a line
 # By line: its first `alias`, the first `=` behind it. What is atomic is not tried again.
 _ALIAS = re.compile(rf"(?m)^(?>.*?\balias[ \t])(?>.*?=).*?(?:[(){{}};&|]|\b(?:{_RESERVED})\b)")
 
@@ -33,5 +33,5 @@ def check_for(script: str) -> Check:
         return Check.NONE  # plain words: it saves a fork, which is a good part of what a short cell costs
     if "alias" in script and _ALIAS.search(script):
         return Check.NONE
-    lenient = "extglob" in script or _READS_A_FILE.search(script)
+    lenient = "extglob" in script or _READS_A_FILE.search(f"\n{script}")
     return Check.EXTGLOB if lenient else Check.STRICT
