@@ -58,20 +58,20 @@ class Inspector:
         Args:
             word: The word.
             directory: Where the shell is.
-            detailed: With manual pages, and all that there is of a text.
+            detailed: With the manual page.
         """
-        sections: list[Section] = []
-        if word.is_variable:
-            sections = await self._describe("variable", word.text, directory)
-        else:
-            *command, text = _of_inner_command((*word.command, word.text))
-            if command:
-                sections = await self._argument(command, text, directory, detailed)
-            elif word.is_command or word.command:
-                sections = await self._command((text,), directory, detailed)
-            else:  # what a redirection or an assignment names
-                sections = await self._describe("argument", text, directory)
+        sections = await self._sections(word, directory, detailed)
         return Inspection.of(_cut(one) for one in sections) if sections else None
+
+    async def _sections(self, word: WordAt, directory: str, detailed: bool) -> list[Section]:
+        if word.is_variable:
+            return await self._describe("variable", word.text, directory)
+        if not (word.is_command or word.command):  # what a redirection or an assignment names
+            return await self._describe("argument", word.text, directory)
+        *command, text = _of_inner_command((*word.command, word.text))
+        if command:
+            return await self._argument(command, text, directory, detailed)
+        return await self._command((text,), directory, detailed)
 
     async def _argument(self, words: Sequence[str], text: str, directory: str, detailed: bool) -> list[Section]:
         """An argument is an option, a file, or a name that the shell knows; else the command that takes it is meant."""
