@@ -11,8 +11,10 @@ import pytest
 
 from tests.shell.test_runner import Notebook
 from vibesbox_kernel.sessions import SessionManager
+from vibesbox_kernel.shell.magic_args import StateAction, StateArgs
 from vibesbox_kernel.shell.runner import CellRunner
 from vibesbox_kernel.shell.settings import Settings
+from vibesbox_kernel.shell.state_verbs import tend_state
 
 pytestmark = pytest.mark.anyio
 
@@ -76,7 +78,8 @@ async def test_going_back_ends_what_is_open(notebook, isolation):
     os.mkfifo(isolation / "fifo")
     reader = os.open(isolation / "fifo", os.O_RDONLY | os.O_NONBLOCK)
     await notebook.run(f"exec 7>{isolation}/fifo")
-    await notebook.runner.go_back(1)
+    said = await tend_state(notebook.runner, StateArgs(StateAction.BACK), width=100)
+    assert said.text.endswith("; what was open (7) is not any more\n")
     assert await end_of(reader)
     assert "Bad file descriptor" in await notebook.output("echo >&7")
 

@@ -64,8 +64,8 @@ def _facts(generations: Generations) -> Iterator[tuple[str, str]]:
     yield "variables", _compared(_by_name(state.variables), _by_name(first.variables))
     yield "functions", _compared(_functions(state), _functions(first))
     yield "aliases", _compared(dict.fromkeys(state.alias_names), dict.fromkeys(first.alias_names))
-    yield "options", _switched(state.options, first.options)
-    yield "shopts", _switched(state.shopts, first.shopts)
+    yield "options", _switched(" ".join(_decoded(state.options)), state.options, first.options)
+    yield "shopts", _switched(f"{len(state.shopts)} on", state.shopts, first.shopts)
     if state.traps:
         yield "traps", _listed(_decoded(state.traps))
     yield from _rest(state)
@@ -91,8 +91,8 @@ def _compared(now: Mapping[str, object], before: Mapping[str, object]) -> str:
     return _counted(len(now), {"new": came, "changed": changed, "unset": gone})
 
 
-def _switched(now: frozenset[bytes], before: frozenset[bytes]) -> str:
-    return _counted(" ".join(_decoded(now)), {"new": _decoded(now - before), "off": _decoded(before - now)})
+def _switched(which: str, now: frozenset[bytes], before: frozenset[bytes]) -> str:
+    return _counted(which, {"new": _decoded(now - before), "off": _decoded(before - now)})
 
 
 def _counted(count: int | str, named: Mapping[str, Sequence[str]]) -> str:

@@ -20,6 +20,7 @@ async def tend_state(runner: CellRunner, args: StateArgs, *, width: int) -> Verb
     Raises:
         MagicError: So many earlier states are not remembered; nothing has changed.
     """
+    opened = (await runner.states()).descriptors
     match args.action:
         case StateAction.SHOW:
             return _shown(await runner.states(), width)
@@ -28,8 +29,10 @@ async def tend_state(runner: CellRunner, args: StateArgs, *, width: int) -> Verb
         case StateAction.BACK:
             await _go_back(runner, args.cells)
     states = await runner.states()
-    text = f"the next cell starts from state {short(states.newest)}, in {states.newest.state.cwd}\n"
-    return VerbResult(text, data=_plain(states))
+    text = f"the next cell starts from state {short(states.newest)}, in {states.newest.state.cwd}"
+    if opened is not None:
+        text += f"; what was open ({', '.join(map(str, opened.numbers))}) is not any more"
+    return VerbResult(f"{text}\n", data=_plain(states))
 
 
 async def _go_back(runner: CellRunner, cells: int) -> None:
