@@ -272,7 +272,7 @@ class House:
             self.supervisor.end(session, reason="killed", grace=0)
         self.until(lambda: not self.supervisor.running)
         self.supervisor.upkeep._sampler.close()
-        self.supervisor._announcements.close()
+        self.supervisor.handovers.close()
         signal.signal(signal.SIGCHLD, self._handler)
         os.close(signal.set_wakeup_fd(-1))
         os.close(self.loop._signals_end)
@@ -420,7 +420,7 @@ def test_the_stop_of_a_leader_is_forgotten_with_it(house: House):
     os.kill(session.pid, signal.SIGKILL)
     house.until(lambda: session.over)
     assert not session.stopped
-    house.supervisor.settle_unattended(session)
+    house.supervisor.handovers.settle_unattended(session)
     assert (session.returncode, house.events.count("exited")) == (-9, 1)
 
 
@@ -428,7 +428,7 @@ def test_a_keeper_is_looked_at_again_after_a_look_that_failed(house: House, monk
     """Linux: without a free descriptor /proc can not be read; a leader that only keeps may not stay for ever."""
     session = house.start("sleep 600 & kill -STOP $$; wait; read go")
     house.until(lambda: session.stopped)
-    house.supervisor.settle(session, 5, keep=True)
+    house.supervisor.handovers.settle(session, 5, keep=True)
     looks = 0
 
     def refuse(_: Session) -> list[int]:

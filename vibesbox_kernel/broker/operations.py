@@ -171,11 +171,11 @@ class Operations:
         keep = read.flag(request, "keep")
         if (session.settled and not session.announced) or not session.leader_alive:
             raise RefusedError("state", "has handed over already, or its leader is gone")
-        self._supervisor.settle(session, code, keep=keep)
+        self._supervisor.handovers.settle(session, code, keep=keep)
         return {}
 
     def _resume(self, client: Client, request: Message) -> Result:
-        self._supervisor.resume(self._running(client, request))
+        self._supervisor.handovers.resume(self._running(client, request))
         return {}
 
     def _hold(self, client: Client, request: Message) -> Result:

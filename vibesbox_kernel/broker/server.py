@@ -110,7 +110,7 @@ class Server:
             self._supervisor.end(session, reason="shut down", grace=0)
             return
         if session.stopped:
-            self._supervisor.settle_unattended(session)
+            self._supervisor.handovers.settle_unattended(session)
         # On a full disk whoever looks there takes it for owned still, and is told when it asks.
         with contextlib.suppress(OSError):
             self._supervisor.history.note(session)

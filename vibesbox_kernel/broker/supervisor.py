@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import signal
@@ -10,12 +9,12 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from vibesbox_kernel.broker import echo, records, system
-from vibesbox_kernel.broker.announcements import Announcements
+from vibesbox_kernel.broker import echo, system
 from vibesbox_kernel.broker.budget import Budget
 from vibesbox_kernel.broker.cgroup import Cgroups
 from vibesbox_kernel.broker.ending import Endings, OnDone
 from vibesbox_kernel.broker.foreground import foreground
+from vibesbox_kernel.broker.handovers import Handovers
 from vibesbox_kernel.broker.history import History
 from vibesbox_kernel.broker.interrupting import Interrupting
 from vibesbox_kernel.broker.interrupting import OnDone as OnInterrupted
@@ -37,9 +36,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 0.1
-KEEPER_SECONDS = 0.1
-"""How often a keeper's tree is looked at: its children report to the keeper, not to us."""
-
 EXIT_NOT_STARTED = 127
 """What a shell says of a command that it could not start."""
 
@@ -54,7 +50,7 @@ class Supervisor:
 
     Args:
         directory: Where each session gets a directory of its own.
-        announcements: Where leaders announce exit statuses; see ``Announcements``.
+        announcements: Where leaders announce exit statuses; see ``Handovers``.
         run_tag: What the tags of all sessions of this run begin with; see ``run.new_run``.
         on_event: Called with ``queued``, ``started``, ``stopped``, ``exited``, ``drained``, ``restarting``,
             ``waiting`` (for input), ``changed`` and ``ended``.
@@ -93,7 +89,14 @@ class Supervisor:
             on_changed=lambda session: on_event("changed", session),
         )
         self.history = History(self.sessions, on_forgotten=self.upkeep.forget)
-        self._announcements = Announcements(loop, announcements, on_announced=self._announced)
+        self.handovers = Handovers(
+            loop,
+            self._trees,
+            announcements=announcements,
+            on_status=self._take_status,
+            on_settled=self._end_leftovers,
+            on_event=on_event,
+        )
         self._leaderless: set[Session] = set()
         self._looking_again = False
         loop.on_signal(signal.SIGCHLD, self.reap)
@@ -169,7 +172,7 @@ class Supervisor:
         """
         session.policy, session.durable, session.unattended = policy, durable, unattended
         session.message, session.token, session.lets_go = control, token, lets_go
-        self._announcements.expect(session)
+        self.handovers.begin(session)
         waits = not self._queue.may_start(session)
         if not waits:
             self._starter.tell_to_begin(session)
@@ -197,45 +200,6 @@ class Supervisor:
             self._finish(session, reason, on_done)
         else:
             self._endings.begin(session, reason=reason, grace=grace, on_done=on_done)
-
-    def settle(self, session: Session, code: int, *, keep: bool) -> None:
-        """Take the exit status that a stopped shell has handed over, and let it go or keep it.
-
-        What it has announced before stays as it was told.
-        """
-        session.stopped = False
-        if not session.announced:
-            self._take_status(session, code)
-        session.announced = False
-        self._end_leftovers(session)
-        if keep:
-            session.keeper = True
-            os.kill(session.pid, signal.SIGCONT)
-            self._watch_keeper(session)
-        else:
-            self._let_go(session)
-
-    @staticmethod
-    def _let_go(session: Session) -> None:
-        session.stopped = False
-        os.kill(session.pid, signal.SIGKILL)
-
-    def _announced(self, session: Session, code: int) -> None:
-        """The leader knows its exit status and goes on, to hand over."""
-        if session.leader_alive and not session.settled:
-            session.announced = True
-            self._take_status(session, code)
-
-    def _take_status(self, session: Session, code: int) -> None:
-        session.settled = True
-        session.usage = self.upkeep.figures_with_leader(session)
-        self._exited(session, code)
-
-    def resume(self, session: Session) -> None:
-        """Continue a leader that stopped itself."""
-        session.stopped = False
-        if session.leader_alive:
-            os.kill(session.pid, signal.SIGCONT)
 
     def signal(self, session: Session, number: int, *, whole_tree: bool = False) -> None:
         """Send a signal to the leader's group, to what the leader left behind, or to every process of a session."""
@@ -306,7 +270,9 @@ class Supervisor:
         died = False
         for pid, status, used in system.reap():
             if os.WIFSTOPPED(status):
-                self._leader_stopped(pid)
+                leader_of = self._trees.leaders.get(pid)
+                if leader_of is not None:
+                    self.handovers.stopped(leader_of)
                 continue
             died = True
             self.upkeep.reaped(self._trees.owner(pid), used)
@@ -387,52 +353,15 @@ class Supervisor:
 
     # Ending
 
-    def _leader_stopped(self, pid: int) -> None:
-        session = self._trees.leaders.get(pid)
-        if session is not None and session.listed and (session.announced or not session.settled):
-            session.stopped, session.waits_for = True, None
-            session.leftovers = self.others(session)
-            session.descriptors = system.inherited_descriptors(pid)
-            leaves_nothing = not session.leftovers and not session.descriptors
-            if session.announced and session.lets_go and leaves_nothing:
-                session.announced = False  # so the event says that it is settled
-                self._on_event("stopped", session)
-                self._let_go(session)
-                return
-            self._on_event("stopped", session)
-            if not session.attended:
-                self.settle_unattended(session)
-
-    def settle_unattended(self, session: Session) -> None:
-        """Do for a stopped leader what its owner would do, as far as that left word of it."""
-        if (session.settled and not session.announced) or not session.leader_alive:
-            return
-        how, others = session.unattended, self.others(session)
-        if how is not None:
-            # With others left the leader has to stay as their keeper, and its own end will never tell.
-            code = records.read_verdict(how.verdict, certain=None if others else how.certain)
-            if code is not None:
-                with contextlib.suppress(OSError):
-                    os.unlink(how.go)  # there if it was stopped before, for another reason
-                self.settle(session, code, keep=bool(others))
-                return
-        if how is not None:
-            with contextlib.suppress(OSError):
-                records.touch(how.go)
-        self.resume(session)
-
     def _leader_gone(self, session: Session, returncode: int) -> None:
         session.leader_alive = session.stopped = False
         self._leaderless.add(session)
         if session.queued:
             self._cancel(session, "its shell ended before its turn came")
-        if session.announced:  # it could not hand over
-            session.announced = False
-            self._on_event("changed", session)
-            self._end_leftovers(session)
-        elif session.settled:
+        self.handovers.leader_gone(session)
+        if session.settled:
             return
-        elif session not in self._endings and self._restarts.wants(session, returncode):
+        if session not in self._endings and self._restarts.wants(session, returncode):
             self._streams.drain_what_is_there(session)
             session.last_returncode = returncode
             session.leftovers = self.others(session)
@@ -440,6 +369,10 @@ class Supervisor:
         else:
             self._exited(session, returncode)
             self._end_leftovers(session)
+
+    def _take_status(self, session: Session, code: int) -> None:
+        session.usage = self.upkeep.figures_with_leader(session)
+        self._exited(session, code)
 
     def _exited(self, session: Session, returncode: int) -> None:
         self._streams.drain_what_is_there(session)
@@ -518,7 +451,7 @@ class Supervisor:
 
     def _put_down_the_end(self, session: Session, reason: str) -> None:
         session.order = None
-        self._announcements.forget(session)
+        self.handovers.forget(session)
         self._streams.close(session)
         self._on_drained(session)
         session.over = True
@@ -545,16 +478,6 @@ class Supervisor:
         session.drained = True
         if session.listed:
             self._on_event("drained", session)
-
-    def _watch_keeper(self, session: Session) -> None:
-        if session.over or not session.leader_alive:
-            return
-        # First, should /proc not be readable just now.
-        again = self._loop.call_later(KEEPER_SECONDS, lambda: self._watch_keeper(session))
-        session.leftovers = self.others(session)
-        if not session.leftovers:
-            again.cancel()
-            os.kill(session.pid, signal.SIGKILL)
 
 
 def _take_back(session: Session) -> None:
