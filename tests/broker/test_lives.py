@@ -491,6 +491,7 @@ async def test_a_stopped_leader_that_was_killed_keeps_its_status_when_its_owner_
         command=pack_bytes(b"x"),
         name="one",
         unattended=unattended,
+        lets_go=False,
     )
     assert "ok" in client.ask(**order(2, f"exec 9>{plain.path}; echo up >&9; sleep 600"))
     with anyio.fail_after(20):
