@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import statistics
+import sys
 from datetime import datetime
 
 import anyio
@@ -16,7 +17,10 @@ from tests.reliability.prompting import NOT_WAITING, WAITING, Program
 from vibesbox_kernel.models import EventKind, InputKind
 from vibesbox_kernel.sessions import SessionManager
 
-pytestmark = pytest.mark.anyio
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.skipif(sys.platform != "linux", reason="only Linux says what a process is blocked in"),
+]
 
 SECONDS = 10
 """Some take seconds to get to their question."""

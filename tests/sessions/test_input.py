@@ -13,7 +13,10 @@ from vibesbox_kernel.errors import SessionOwnedError
 from vibesbox_kernel.models import EventKind, InputKind, SessionInfo
 from vibesbox_kernel.sessions import SessionManager
 
-pytestmark = pytest.mark.anyio
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.skipif(sys.platform != "linux", reason="only Linux says what a process is blocked in"),
+]
 
 SECONDS = 5
 QUIET = 0.6
