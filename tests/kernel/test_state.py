@@ -17,6 +17,14 @@ def test_the_state_is_shown_by_name_and_never_by_value(kernel: Driver) -> None:
     assert "hunter" not in text + html
 
 
+def test_what_cells_have_left_running_is_listed(kernel: Driver) -> None:
+    kernel.run("%%session --name leaver\nsleep 100 &")
+    (shown,) = kernel.run("%vibesbox state").of_kind("display_data")
+    assert "background jobs" in shown["data"]["text/plain"]
+    assert "leaver" in shown["data"]["text/plain"]
+    kernel.run("%kill leaver")
+
+
 def test_going_back_undoes_what_cells_have_changed(kernel: Driver) -> None:
     kernel.run("step=1")
     kernel.run("step=2; cd /")

@@ -74,11 +74,11 @@ async def test_what_a_cell_leaves_open_ends_with_the_state_that_has_it(notebook,
     assert await end_of(reader)
 
 
-async def test_going_back_ends_what_is_open(notebook, isolation):
+async def test_going_back_ends_what_is_open(notebook, manager, isolation):
     os.mkfifo(isolation / "fifo")
     reader = os.open(isolation / "fifo", os.O_RDONLY | os.O_NONBLOCK)
     await notebook.run(f"exec 7>{isolation}/fifo")
-    said = await tend_state(notebook.runner, StateArgs(StateAction.BACK), width=100)
+    said = await tend_state(manager, notebook.runner, StateArgs(StateAction.BACK), width=100)
     assert said.text.endswith("; what was open (7) is not any more\n")
     assert await end_of(reader)
     assert "Bad file descriptor" in await notebook.output("echo >&7")

@@ -15,14 +15,15 @@ _NAMES_SHOWN = 60
 _RESTLESS = frozenset({"SECONDS"})
 
 
-def describe_state(generations: Generations, *, width: int) -> tuple[str, str]:
+def describe_state(generations: Generations, *, jobs: Sequence[str] = (), width: int) -> tuple[str, str]:
     """The newest state, compared with the first, and those to which one can go back.
 
     Args:
+        jobs: Sessions of which only background jobs are left.
         width: Columns that the text may take.
     """
     caption = f"State {generations.newest.number}, from {generations.newest.origin}"
-    facts = list(_facts(generations))
+    facts = [*_facts(generations), *([("background jobs", f"of {_listed(jobs)}")] if jobs else [])]
     indent = max(len(name) for name, _ in facts) + 4
     text = "".join(f"{_line(name, value, indent=indent, width=width)}\n" for name, value in facts)
     rows = "".join(

@@ -188,7 +188,7 @@ async def tend_vibesbox(
         case VibesboxArgs():
             return say_about(args)
         case StateArgs() if runner is not None:
-            return await tend_state(runner, args, width=width)
+            return await tend_state(manager, runner, args, width=width)
         case ConfigArgs() if runner is not None:
             return tend_settings(runner.settings, args)
         case _:
