@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from vibesbox_kernel.errors import ShellStateError
 from vibesbox_kernel.shell.cell import parse_cell
-from vibesbox_kernel.shell.cell_files import file_name
+from vibesbox_kernel.shell.cell_names import file_name
 from vibesbox_kernel.shell.dump import Dump, Way, parse_dump
 from vibesbox_kernel.shell.environment import first_environment, unspeakable
 from vibesbox_kernel.shell.other_shells import OtherStates

@@ -66,6 +66,11 @@ ROWS: dict[str, tuple[str, str, str]] = {
     "function": ('f() { echo "f $1"; }', "f x", "f x\n"),
     "function with an odd name": ("a-b.c() { echo odd; }; function é+ { echo plus; }", "a-b.c; é+", "odd\nplus\n"),
     "function with a here-document": ("f() { cat <<'X'\n}\ng () \n{ \n$a `b`\nX\n}", "f", "}\ng () \n{ \n$a `b`\n"),
+    "function with a name that no file can have": (
+        f"{'f' * 300}() {{ echo long; }}; a/b() {{ echo slash; }}",
+        f"{'f' * 300}; a/b",
+        "long\nslash\n",
+    ),
     "function with extended patterns": (
         "shopt -s extglob\nf() { case $1 in !(a|b)) echo other;; esac; }",
         "f c",

@@ -79,10 +79,7 @@ def _flags(pid: int, number: int) -> int:
 def _fdinfo(pid: int, number: int, field: bytes) -> bytes:
     """A field of what the system says of a descriptor; empty if it is not open."""
     try:
-        with open(f"/proc/{pid}/fdinfo/{number}", "rb") as file:
-            for line in file:
-                if line.startswith(field + b":"):
-                    return line.partition(b":")[2].strip()
+        lines = proc.read(f"/proc/{pid}/fdinfo/{number}").splitlines()
     except OSError:
-        pass
-    return b""
+        return b""
+    return next((line.partition(b":")[2].strip() for line in lines if line.startswith(field + b":")), b"")

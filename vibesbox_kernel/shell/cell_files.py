@@ -33,39 +33,18 @@ from pathlib import Path
 
 from vibesbox_kernel.errors import ShellStateError
 from vibesbox_kernel.sessions.prepared import Unattended
+from vibesbox_kernel.shell.cell_names import file_name
 from vibesbox_kernel.shell.dump import Dump, Way, new_mark, parse_dump
 from vibesbox_kernel.shell.exit_trap import sets_exit_trap
-from vibesbox_kernel.shell.function_library import FunctionLibraries, Wanted
-from vibesbox_kernel.shell.functions import numbered_as_written
+from vibesbox_kernel.shell.function_files import lay_out_functions
+from vibesbox_kernel.shell.function_library import FunctionLibraries
 from vibesbox_kernel.shell.private_files import write_private
 from vibesbox_kernel.shell.program import Place, Replacement
 from vibesbox_kernel.shell.quoting import quote
-from vibesbox_kernel.shell.restore import begin_text, functions_text, hide_text, library_text, restore_text
+from vibesbox_kernel.shell.restore import begin_text, hide_text, restore_text
 from vibesbox_kernel.shell.state import Limits, ShellState
 from vibesbox_kernel.shell.syntax import Check
 
-_FILES = frozenset(
-    {
-        "begin.sh",
-        "call.sh",
-        "disabled",
-        "exit-trap",
-        "functions",
-        "go",
-        "known",
-        "known-now",
-        "list",
-        "list-now",
-        "locals",
-        "more-functions",
-        "names",
-        "ready",
-        "restore.log",
-        "restore.sh",
-        "state",
-    }
-    | {"syntax.log", "unread", "launch", "carried", "options", "traps"}
-)
 _TEXTS = (
     "at-exit.sh",
     "common.sh",
@@ -194,28 +173,9 @@ class CellDirectory:
             private: Descriptors that it shall keep from its children.
         """
         wanted = self._driver.libraries.wanted(state, self.library)
-        functions = self._write_functions(wanted)
+        functions = lay_out_functions(self.path, wanted, self.library)
         write_private(self.path / "restore.sh", hide_text(private) + restore_text(state, functions))
         self.kept = wanted.kept
-
-    def _write_functions(self, wanted: Wanted) -> bytes:
-        """Lay out the functions that are not there yet; returns what brings them."""
-        files = {function_file(name): numbered_as_written(text) for name, text in wanted.single.items()}
-        if wanted.bulk:
-            files["functions" if self.library is None else "more-functions"] = wanted.bulk
-        for name, text in files.items():
-            write_private(self.path / name, text)
-        return functions_text(files, wanted.removed) + self._write_what_is_known(wanted)
-
-    def _write_what_is_known(self, wanted: Wanted) -> bytes:
-        if self.library is None:
-            return b""
-        write_private(self.path / "known", wanted.known)
-        fewer = wanted.kept is not self.library.by_name
-        if fewer:
-            write_private(self.path / "names", self.library.names(wanted.kept))
-            write_private(self.path / "list", self.library.list_of(wanted.kept))
-        return library_text(wanted.others, fewer=fewer)
 
     def write_cell(
         self,
@@ -343,18 +303,6 @@ class CellDirectory:
             self.path.rmdir()
         except OSError:
             shutil.rmtree(self.path, ignore_errors=True)  # somebody has made a directory in it
-
-
-def file_name(label: str) -> str:
-    """A label as a file's name; it stays as it is if it can."""
-    name = label.replace("/", "\N{DIVISION SLASH}").replace("\0", "").replace("\n", " ")
-    taken = name in ("", ".", "..") or name in _FILES
-    return f"cell {name}" if taken else name
-
-
-def function_file(name: bytes) -> str:
-    """The file of one function: its name is what messages from the function begin with."""
-    return file_name(f"{os.fsdecode(name)}()")
 
 
 def _text(name: str, shell: str = "bash") -> str:

@@ -27,6 +27,7 @@ MOST_OTHERS = 32
 """With more functions that are not as in the library a new one is made; and so many have a file of their own."""
 
 _KEPT_LIBRARIES = 2
+_LONGEST_NAME = 200
 
 # By these a bash takes on the rest of a state, without `builtin`: functions of these names must come last.
 _LATE = frozenset({b"alias", b"builtin", b"complete", b"declare", b"umask"})
@@ -113,7 +114,11 @@ class FunctionLibraries:
         kept = {name: text for name, text in early.items() if ours.get(name) == text}
         first = self._first or {}
         lacking = {name: text for name, text in ours.items() if name not in kept}
-        own = {name: text for name, text in lacking.items() if first.get(name) != text}
+        own = {
+            name: text
+            for name, text in lacking.items()
+            if first.get(name) != text and len(name) <= _LONGEST_NAME  # of a file
+        }
         if len(own) > MOST_OTHERS:
             own = {}
         return Wanted(
