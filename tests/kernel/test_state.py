@@ -17,6 +17,13 @@ def test_the_state_is_shown_by_name_and_never_by_value(kernel: Driver) -> None:
     assert "hunter" not in text + html
 
 
+def test_dollars_are_shown_as_they_are(kernel: Driver) -> None:
+    """Jupyter: JupyterLab takes what stands between two dollars for TeX, but not in code."""
+    kernel.run("set -- a b")
+    (shown,) = kernel.run("%vibesbox state").of_kind("display_data")
+    assert "<code>$1 to $2</code>" in shown["data"]["text/html"]
+
+
 def test_what_cells_have_left_running_is_listed(kernel: Driver) -> None:
     kernel.run("%%session --name leaver\nsleep 100 &")
     (shown,) = kernel.run("%vibesbox state").of_kind("display_data")

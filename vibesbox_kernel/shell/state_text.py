@@ -26,9 +26,10 @@ def describe_state(generations: Generations, *, jobs: Sequence[str] = (), width:
     facts = [*_facts(generations), *([("background jobs", f"of {_listed(jobs)}")] if jobs else [])]
     indent = max(len(name) for name, _ in facts) + 4
     text = "".join(f"{_line(name, value, indent=indent, width=width)}\n" for name, value in facts)
+    # As code: JupyterLab would take what stands between two `$` for TeX.
     rows = "".join(
         f'<tr><th scope="row" style="text-align:left;vertical-align:top">{escape(name)}</th>'
-        f'<td style="text-align:left;white-space:pre-wrap">{escape(value)}</td></tr>'
+        f'<td style="text-align:left;white-space:pre-wrap"><code>{escape(value)}</code></td></tr>'
         for name, value in facts
     )
     html = f'<table class="vibesbox-state"><caption>{escape(caption)}</caption><tbody>{rows}</tbody></table>'
