@@ -38,7 +38,7 @@ class Announcements:
         os.mkfifo(path, 0o600)
         # For writing too: then it never ends, and no writer ever waits for a reader.
         self._descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-        loop.watch(self._descriptor, self._read)
+        loop.watch(self._descriptor, self.catch_up)
 
     def close(self) -> None:
         """Hear nothing more."""
@@ -55,7 +55,8 @@ class Announcements:
         if session.token:
             self._awaited.pop(session.token.encode(), None)
 
-    def _read(self) -> None:
+    def catch_up(self) -> None:
+        """Take what has been announced so far."""
         try:
             data = self._begun + os.read(self._descriptor, _READ_BYTES)
         except BlockingIOError:
