@@ -62,7 +62,7 @@ class Handovers:
 
     def stopped(self, session: Session) -> None:
         """Its leader has stopped itself."""
-        self._announcements.catch_up()  # it has announced before it stopped, and the loop may have heard of both at once
+        self._announcements.catch_up()  # it announces before it stops, and the loop may have heard of both at once
         if not session.listed or (session.settled and not session.announced):
             return
         session.stopped, session.waits_for = True, None
