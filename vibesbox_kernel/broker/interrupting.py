@@ -10,7 +10,7 @@ from vibesbox_kernel.broker import system
 from vibesbox_kernel.broker.foreground import Foreground, foreground
 from vibesbox_kernel.broker.loop import Loop
 from vibesbox_kernel.broker.session import Session
-from vibesbox_kernel.broker.standing import described
+from vibesbox_kernel.broker.standing import described, may_be_signalled
 from vibesbox_kernel.broker.tree import Trees
 
 NEWBORN_SECONDS = 0.04
@@ -54,11 +54,17 @@ class Interrupting:
 
     A signal that comes between a child's fork and its exec is lost: the child still has its shell's handler, and the
     shell takes a child that goes on for one that has handled it. So what was only just born is asked once more.
+
+    Args:
+        loop: Calls back.
+        trees: Says whose a process is, and signals it.
+        press: Types Ctrl-C into a session's terminal.
     """
 
-    def __init__(self, loop: Loop, trees: Trees) -> None:
+    def __init__(self, loop: Loop, trees: Trees, *, press: Callable[[Session], None]) -> None:
         self._loop = loop
         self._trees = trees
+        self._press = press
 
     def begin(self, session: Session, on_done: OnDone) -> None:
         """Interrupt a session whose leader is alive and has not handed over.
@@ -112,6 +118,9 @@ class Interrupting:
         stopped = [pid for pid in pids if pid != session.pid and system.is_stopped(pid)]
         self._trees.signal(session, signal.SIGINT, pids)
         self._trees.signal(session, signal.SIGCONT, stopped)  # or it would never take the hint
+        if session.is_pty and not all(map(may_be_signalled, pids)):
+            # Of another user (sudo): the terminal may interrupt what we may not, though with all of its group.
+            self._press(session)
 
     def _ask_the_newborn_again(self, session: Session, pids: list[int]) -> None:
         newborn = [pid for pid in pids if pid != session.pid and system.age(pid) < NEWBORN_SECONDS]

@@ -154,6 +154,18 @@ def resize(master: int, rows: int, columns: int) -> None:
     fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
 
+def interrupt_key(master: int) -> bytes:
+    """What has to be typed into a terminal for an interrupt: Ctrl-C, unless a program has chosen another key.
+
+    Source: termios(3), VINTR; 0 means that there is none.
+    """
+    try:
+        key = termios.tcgetattr(master)[6][termios.VINTR]
+    except termios.error:
+        return b""
+    return b"" if key == b"\0" else bytes(key)
+
+
 def _launch(order: Launch, tag: int, descriptors: _Descriptors) -> Launched:
     actions: list[FileAction] = []
     control = feed = -1

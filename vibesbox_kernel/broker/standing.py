@@ -90,6 +90,17 @@ def awaits_a_child(pid: int) -> bool:
     return where in (b"", b"0", b"do_wait") or where.endswith(b"pipe_read")
 
 
+def may_be_signalled(pid: int) -> bool:
+    """Whether the system lets us signal a process; not if it has become another user's (sudo)."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return False
+    except ProcessLookupError:
+        pass
+    return True
+
+
 def command_of(pid: int) -> str:
     """The command line of a process, not all of a long one; its bare name if it has cleared that, or nothing."""
     if sys.platform != "linux":

@@ -18,7 +18,7 @@ from vibesbox_kernel.broker.handovers import Handovers
 from vibesbox_kernel.broker.history import History
 from vibesbox_kernel.broker.interrupting import Interrupting
 from vibesbox_kernel.broker.interrupting import OnDone as OnInterrupted
-from vibesbox_kernel.broker.launch import Launch, LaunchFailedError
+from vibesbox_kernel.broker.launch import Launch, LaunchFailedError, interrupt_key
 from vibesbox_kernel.broker.loop import Loop
 from vibesbox_kernel.broker.policy import GRACE_SECONDS, Policy
 from vibesbox_kernel.broker.queue import Queue
@@ -75,7 +75,7 @@ class Supervisor:
         self._on_output = on_output
         self._streams = Streams(loop, on_output=self._put_out, on_drained=self._on_drained)
         self._stdin = StdinWatch(loop, self._trees, on_changed=self._waits_or_not)
-        self._interrupting = Interrupting(loop, self._trees)
+        self._interrupting = Interrupting(loop, self._trees, press=self._press_interrupt)
         self._queue = Queue(self.sessions, start=self._start_queued, give_up=self._cancel)
         self._restarts = Restarts(loop, restart=self._restart)
         budget, cgroups = Budget(os.path.dirname(directory), directory), Cgroups.find()
@@ -221,6 +221,10 @@ class Supervisor:
             self._interrupting.begin(session, on_done)
         else:
             self._interrupting.begin_with_all(session, self.others(session), on_done)
+
+    def _press_interrupt(self, session: Session) -> None:
+        if session.input >= 0:
+            self._streams.feed(session, interrupt_key(session.input), eof=False, on_room=lambda _readable: None)
 
     def processes(self, session: Session, *, awaited: bool) -> list[int]:
         """The live processes of a session, its leader first; or only those that its leader waits for, with itself."""
