@@ -65,7 +65,7 @@ def test_only_what_is_the_users_is_carried() -> None:
     state = state_of()
     assert state.variable_names == ("x", "COLUMNS")
     assert state.function_names == ("f", "g h")
-    assert state.traps == {b"SIGUSR1": b"'a\nb'\\''c'"}
+    assert state.traps == {b"USR1": b"'a\nb'\\''c'"}
     assert state.cwd == "/tmp/a\nb"
     assert state.stack == (b"/usr", b"$'/c\\nd'")
     assert (state.limits.soft, state.limits.hard) == ({b"c": b"0"}, {b"c": b"unlimited"})
@@ -86,7 +86,7 @@ def test_options_that_would_disturb_the_driver_come_last() -> None:
     state = state_of(options=b"errexit:xtrace:noclobber\n")
     assert b"errexit" not in restore_text(state)
     assert b"noclobber" in restore_text(state)
-    assert begin_text(state, status=3, directory=b"/").endswith(b"builtin set -o xtrace\nbuiltin return 3\n")
+    assert begin_text(state, status=3, directory=b"/").endswith(b"\nbuiltin set -o xtrace; builtin return 3\n")
 
 
 def test_the_first_state_is_without_what_belongs_to_a_prompt() -> None:

@@ -115,6 +115,7 @@ ROWS: dict[str, tuple[str, str, str]] = {
     "set -a": ("set -a", "x=1; sh -c 'echo $x'", "1\n"),
     "set -m": ("set -m", "case $- in *m*) echo on;; esac", "on\n"),
     "set -o posix": ("set -o posix", "shopt -o posix | tr -d '\\t'; alias zz='echo a'\nzz", "posix          on\na\n"),
+    "set -o history": ("set -o history", "echo 1\necho x\nfc -ln", "1\nx\n\t echo x\n"),
     "set -o posix off again": (
         "set -o posix; set +o posix",
         "shopt -o posix | tr -d '\\t'; echo ${POSIXLY_CORRECT-none}",
@@ -146,6 +147,9 @@ ROWS: dict[str, tuple[str, str, str]] = {
     "enabled again": ("enable -n printf; enable printf", "type -t printf", "builtin\n"),
     "trap on a signal": ("trap 'echo got it' USR1", "kill -USR1 $$", "got it\n"),
     "ignored signal": ("trap '' USR1", "kill -USR1 $$; echo alive", "alive\n"),
+    "trap on an interrupt": ("trap 'echo got it' INT", "kill -INT $$; echo on", "got it\non\n"),
+    "trap on an interrupt in posix mode": ("set -o posix; trap 'echo it' INT", "kill -INT $$; echo on", "it\non\n"),
+    "ignored interrupt": ("trap '' INT", "kill -INT $$; echo alive", "alive\n"),
     "trap of several lines": ("trap $'echo 1\\necho \\'2\\'' USR2", "kill -USR2 $$", "1\n2\n"),
     "ERR trap": ("trap 'echo err' ERR", "false; true", "err\n"),
     "DEBUG trap": ("trap 'echo dbg' DEBUG", "true", "dbg\n"),

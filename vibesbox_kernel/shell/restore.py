@@ -29,14 +29,14 @@ _LATE_OPTIONS = (
     b"noglob",
     b"physical",
     b"allexport",
-    b"history",
     b"histexpand",
     b"monitor",
     b"nounset",
     b"errexit",
     b"posix",
 )
-_NOISY_OPTIONS = (b"verbose", b"xtrace")
+# Under these our own lines would be shown, and remembered: they are turned on with the very last of them.
+_NOISY_OPTIONS = (b"verbose", b"xtrace", b"history")
 # `noexec` and `onecmd` would run nothing of the next cell, `privileged` would ignore what it is given.
 _NEVER_OPTIONS = (b"noexec", b"onecmd", b"privileged")
 
@@ -184,8 +184,8 @@ def _begin(
     yield state.disabled
     if debug is not None:
         yield b"builtin trap -- " + debug + b" DEBUG"
-    yield from _turn_on(name for name in _NOISY_OPTIONS if name in state.options)
-    yield f"builtin return {status}".encode()
+    noisy = _turn_on(name for name in _NOISY_OPTIONS if name in state.options)
+    yield b"; ".join((*noisy, f"builtin return {status}".encode()))
 
 
 def _turn_on(options: Iterable[bytes]) -> Iterator[bytes]:

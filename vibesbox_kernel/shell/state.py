@@ -24,7 +24,8 @@ SESSION_MARKER = "VIBESBOX_SESSION"
 _VARIABLE = re.compile(rb"declare -([-a-zA-Z]+) ([A-Za-z_][A-Za-z_0-9]*)(?==|$)", re.MULTILINE)
 _ALIAS_NAME = re.compile(rb"(?m)^alias (?:-- )?([^=\n]+)=")
 _FUNCTION_NAME = re.compile(rb"(?m)^declare -[-a-zA-Z]+ (.+)$")
-_TRAP = re.compile(rb"(?m)^trap -- ('(?:[^']|'\\'')*') (\S+)$")
+# In posix mode bash leaves SIG out.
+_TRAP = re.compile(rb"(?m)^trap -- ('(?:[^']|'\\'')*') (?:SIG)?(\S+)$")
 
 # What bash makes itself, for each process anew, or what is the next cell's own. OLDPWD, the directory stack and the
 # hashed commands are carried in their own way; POSIXLY_CORRECT comes with `set -o posix`; BASH_XTRACEFD names a
@@ -72,7 +73,7 @@ class ShellState:
         aliases: The text that defines all aliases.
         options: What is on, of ``set -o``.
         shopts: What is on, of ``shopt``.
-        traps: Commands (quoted) by signal, without EXIT: that is the cell's own.
+        traps: Commands (quoted) by signal (`INT`, `DEBUG`), without EXIT: that is the cell's own.
         stack: The directory stack below the working directory, each quoted.
         parameters: ``$1`` and so on, each quoted.
         completions: The text that defines them.
