@@ -54,7 +54,9 @@ def test_2_two_cells_work_at_once_and_one_is_sent_to_the_background_after_it_was
 
 def test_3_background_output_is_live_and_stays_with_its_cell(kernel: Driver, isolation: Path) -> None:
     gate = make_gate(isolation)
-    request = kernel.start(f"%%session --bg --name talker\nexec 3<>{gate}; while read word <&3; do echo got $word; done")
+    request = kernel.start(
+        f"%%session --bg --name talker\nexec 3<>{gate}; while read word <&3; do echo got $word; done"
+    )
     kernel.finish(request)
     for word in ("one", "two", "three"):
         assert kernel.run(f"echo {word} >{gate}; echo other").text == "other\n"
