@@ -80,6 +80,7 @@ class CellRunner:
         self.remembered = RememberedOptions()
         self._tasks: set[asyncio.Task[CellOutcome]] = set()
         self._handing_over: dict[asyncio.Task[Any], Running] = {}
+        self._hurry = asyncio.Event()
 
     @property
     def generation(self) -> Generation:
@@ -320,6 +321,7 @@ class CellRunner:
         assert task is not None
         self._handing_over[task] = running
         task.add_done_callback(self._handing_over.pop)
+        await self._let_the_outcome_out()
 
     async def _whole_end(self, running: Running) -> CellOutcome:
         end = await wait_for_end(
@@ -358,8 +360,16 @@ class CellRunner:
             say(running.sink, f"not started: {why}")
         return outcome_not_started(running, why=why, notices=notices)
 
+    async def _let_the_outcome_out(self) -> None:
+        """Leave the interpreter to whoever brings the outcome to the user, unless the state is waited for."""
+        self._hurry.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LATER_SECONDS):
+                await self._hurry.wait()
+
     async def _settled(self) -> None:
         if self._handing_over:
+            self._hurry.set()
             await asyncio.wait(list(self._handing_over))
 
     async def _ready(self) -> None:
