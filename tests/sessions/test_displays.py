@@ -127,3 +127,11 @@ async def test_the_door_opens_again_when_its_directory_was_taken_away(manager):
     Path(path).unlink()
     path = await open_door(manager, "some", stage)
     assert await ask(path, request("some", ("text/plain", b"x"))) == {}
+
+
+async def test_the_door_opens_again_where_it_was_closed(manager, caplog):
+    """Ours: a shell that is prepared while its manager closes asks for it once more."""
+    first = await manager.displays.open()
+    await manager.engine.run(manager.displays.aclose())
+    assert await manager.displays.open() == first
+    assert "can not show anything" not in caplog.text

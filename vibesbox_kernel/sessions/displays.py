@@ -172,6 +172,7 @@ class DisplayDoor:
 
 
 def _bind_privately(listener: socket.socket, path: Path) -> None:
+    path.unlink(missing_ok=True)  # ours, from before we were closed
     listener.bind(os.fspath(path))
     path.chmod(0o600)  # before it listens
     listener.setblocking(False)
