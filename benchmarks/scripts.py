@@ -18,28 +18,37 @@ AT_MOST_SECONDS = 40.0
 
 @dataclass(frozen=True)
 class Script:
-    """So many lines that each compute and print something."""
+    """So many lines that each compute and print something.
+
+    Attributes:
+        program_each: After so many lines one runs a program; 0 for none.
+    """
 
     name: str
     lines: int
     line: str = 'echo "line $((i += 1))"'
+    program_each: int = 0
 
     @property
     def text(self) -> str:
-        return "i=0\n" + f"{self.line}\n" * (self.lines - 1)
+        lines = [self.line] * (self.lines - 1)
+        if self.program_each:
+            lines[:: self.program_each] = [f"{self.line}; /bin/true"] * len(lines[:: self.program_each])
+        return "\n".join(["i=0", *lines, ""])
 
     @property
     def last(self) -> str:
         return f"line {self.lines - 1}\n"
 
 
-THOUSAND = Script("1,000 lines", 1_000)
+THOUSAND = Script("1,000 lines, of which every 20th runs a program", 1_000, program_each=20)
+BUILTINS = Script("1,000 lines that run no program", 1_000)
 MEGABYTE = Script("1 MB", 10_000, line=f'echo "line $((i += 1))"  # {"." * 80}')
 
 
 def measure_scripts(kernel: Kernel, directory: Path, *, rounds: int) -> list[Table]:
-    """Measure both as a cell and as a script whose output is read."""
-    return [_measure(kernel, directory, script, rounds) for script in (THOUSAND, MEGABYTE)]
+    """Measure each as a cell and as a script whose output is read."""
+    return [_measure(kernel, directory, script, rounds) for script in (THOUSAND, BUILTINS, MEGABYTE)]
 
 
 def _measure(kernel: Kernel, directory: Path, script: Script, rounds: int) -> Table:
