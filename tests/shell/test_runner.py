@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
@@ -422,6 +423,36 @@ async def test_a_cell_whose_caller_gives_up_goes_on(notebook, manager, lifeline)
     with anyio.fail_after(5):
         info = await manager.wait(manager.list_sessions()[0].session_id)
     assert info.exit_code == 0
+
+
+_MANY_FUNCTIONS = 'for i in {1..400}; do eval "f$i() { echo $i; }"; done; '
+"""So many that they are read ahead, by several bashes at a time."""
+
+
+@pytest.mark.parametrize("before", ["", _MANY_FUNCTIONS])
+async def test_a_cell_runs_though_the_shell_that_waited_for_it_was_killed(notebook, manager, before):
+    """Ours: as by the system when memory is short."""
+    await notebook.run(f"{before}x=1")
+    broker = int(await notebook.output("echo $PPID; x=2"))
+    with anyio.fail_after(5):
+        await until(lambda: len(children(broker)) >= (4 if before else 2))
+        waiting = children(broker)
+        for pid in waiting:
+            os.kill(pid, signal.SIGKILL)
+        await until(lambda: not set(waiting) & set(children(broker)))
+    assert await notebook.output("echo $x") == "2\n"
+    assert notebook.committed
+
+
+@pytest.mark.parametrize("before", ["", _MANY_FUNCTIONS])
+async def test_a_cell_runs_though_the_broker_has_died_since_the_last(notebook, manager, before):
+    await notebook.run(f"{before}x=1")
+    job = await notebook.run("%%session --bg\nsleep 300")
+    broker = int(await notebook.output("echo $PPID; x=2"))
+    os.kill(broker, signal.SIGKILL)
+    await until(lambda: manager.info(job.session_id).status is SessionStatus.LOST)
+    assert await notebook.output("echo $x") == "2\n"
+    assert notebook.committed
 
 
 async def test_a_runner_that_is_closed_leaves_no_waiting_shell(manager):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import secrets
 import shutil
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from vibesbox_kernel.errors import (
+    SessionEndedError,
     SessionNotFoundError,
     SessionTimeoutError,
     ShellNotFoundError,
@@ -35,7 +37,7 @@ from vibesbox_kernel.shell.outcome import CellOutcome, outcome_in_background, ou
 from vibesbox_kernel.shell.references import find
 from vibesbox_kernel.shell.rerunning import RememberedOptions
 from vibesbox_kernel.shell.running import Running, begin, while_ours
-from vibesbox_kernel.shell.script import make_script
+from vibesbox_kernel.shell.script import Script, make_script
 from vibesbox_kernel.shell.settings import Settings
 from vibesbox_kernel.shell.sink import OutputSink
 from vibesbox_kernel.shell.startup import first_state
@@ -44,6 +46,8 @@ from vibesbox_kernel.shell.turn import why_never
 
 if TYPE_CHECKING:
     from vibesbox_kernel.sessions import SessionManager
+
+logger = logging.getLogger(__name__)
 
 BRIEF_SECONDS = 0.1
 """A cell that took longer is told of when all that is known of it, some milliseconds later."""
@@ -264,9 +268,22 @@ class CellRunner:
             recall=succession.recall,
             default_shell=self.settings.now.default_shell,
         )
+        try:
+            running = await self._begin_with_a_bash(cell, script, label, sink, respondent)
+        except SessionEndedError as error:  # the bash was killed as it waited, or its broker: nothing has begun
+            logger.info("%s begins with another bash: %s", label, error)
+            running = await self._begin_with_a_bash(cell, script, label, sink, respondent)
+        succession.begun(running)
+        self.remembered.remember(running.session_id, cell.options)
+        return running
+
+    async def _begin_with_a_bash(
+        self, cell: Cell, script: Script, label: str, sink: OutputSink, respondent: Respondent | None
+    ) -> Running:
+        succession = self._require_succession()
         waiting = await succession.take(cell.options.io)
         try:
-            running = await begin(
+            return await begin(
                 self._manager,
                 waiting,
                 cell,
@@ -280,9 +297,6 @@ class CellRunner:
             with contextlib.suppress(VibesboxError):  # the broker may be gone, which is what will be raised
                 await succession.give_back(waiting)
             raise
-        succession.begun(running)
-        self.remembered.remember(waiting.session_id, cell.options)
-        return running
 
     # Ending
 

@@ -165,16 +165,28 @@ class Spares:
         generation, descriptors = handed_on.generation, handed_on.descriptors
         self._driver.libraries.fit(generation.state)
         if streams == self._streams() and descriptors is None:
-            blank = await self._take_blank(streams)
-        else:
-            blank, descriptors = await self._start_with(descriptors, streams)
+            for task in tuple(self._blanks):
+                blank = await self._take_blank(task, streams)
+                if blank is None:
+                    continue
+                try:
+                    return await self._take_on(blank, generation)
+                except SessionEndedError as error:
+                    logger.info("a shell is gone that waited: %s", error)  # it was killed, or its broker was
+            self._stock_up(streams)
+        blank, descriptors = await self._start_with(descriptors, streams)
+        return await self._take_on(blank, generation, descriptors)
+
+    async def _take_on(
+        self, blank: BlankBash, generation: Generation, descriptors: OpenDescriptors | None = None
+    ) -> WaitingBash:
         try:
             blank.directory.write_state(generation.state, private=() if descriptors is None else descriptors.private)
             await self._manager.tell_session(blank.session_id, TAKE_ON)
         except BaseException:
             await self.discard(blank)
             raise
-        return WaitingBash(blank.session_id, blank.pid, blank.directory, generation, descriptors, streams.io)
+        return WaitingBash(blank.session_id, blank.pid, blank.directory, generation, descriptors, blank.streams.io)
 
     async def _start_with(
         self, descriptors: OpenDescriptors | None, streams: Streams
@@ -186,22 +198,20 @@ class Spares:
             logger.warning("what a cell has left open is lost: %s", error)  # with the broker that held it
             return await self._start(streams), None
 
-    async def _take_blank(self, streams: Streams) -> BlankBash:
-        """The blank bash that was started first, if it is of the right kind; there will be others soon."""
-        for task in tuple(self._blanks):
-            if task not in self._blanks:
-                continue  # meanwhile another cell's
-            self._blanks.remove(task)
-            self._stock_up(streams)
-            try:
-                blank = await task
-            except VibesboxError:
-                continue  # logged; what was in its way may be gone by now
-            if blank.streams == streams and blank.directory.library is self._driver.libraries.current:
-                return blank
-            await self.discard(blank)
+    async def _take_blank(self, task: asyncio.Task[BlankBash], streams: Streams) -> BlankBash | None:
+        """A blank bash that was started before, if it is of the right kind; there will be another soon."""
+        if task not in self._blanks:
+            return None  # meanwhile another cell's
+        self._blanks.remove(task)
         self._stock_up(streams)
-        return await self._start(streams)
+        try:
+            blank = await task
+        except VibesboxError:
+            return None  # logged; what was in its way may be gone by now
+        if blank.streams == streams and blank.directory.library is self._driver.libraries.current:
+            return blank
+        await self.discard(blank)
+        return None
 
     def _stock_up(self, streams: Streams) -> None:
         wanted = 1 if self._driver.libraries.current is None else BLANKS_WITH_LIBRARY
