@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import anyio
 import pexpect  # type: ignore[import-untyped]  # comes with IPython
 import pytest
 
@@ -133,6 +136,56 @@ async def test_a_file_that_is_broken_is_put_aside(tmp_path: Path) -> None:
     history.close()
     assert len(list(tmp_path.iterdir())) == 2
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.fixture
+def busy(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    """Another kernel, which writes to the history and does not come to an end of it."""
+    path = tmp_path / "history.sqlite"
+    before = History(path)
+    before.add(1, "before")
+    before.close(wait=True)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("BEGIN EXCLUSIVE")
+        yield connection
+
+
+@pytest.mark.anyio
+async def test_a_file_that_is_busy_is_not_taken_for_a_broken_one(tmp_path: Path, busy: sqlite3.Connection) -> None:
+    """Ours: IPython would put it aside, and the history of all kernels with it."""
+    history = History(tmp_path / "history.sqlite", patience=0.1)
+    history.add(1, "one")
+    assert await _texts(history, kind="tail") == []
+    assert [path.name for path in tmp_path.iterdir() if "corrupt" in path.name] == []
+    busy.rollback()
+    history.add(2, "two")
+    assert [entry[2] for entry in await _texts(history, kind="tail")] == ["before", "one", "two"]
+    history.close()
+
+
+@pytest.mark.anyio
+async def test_a_question_is_answered_though_the_file_is_busy(tmp_path: Path, busy: sqlite3.Connection) -> None:
+    """Ours: in a second; the next cell waits for the answer."""
+    history = History(tmp_path / "history.sqlite", patience=60)
+    history.add(1, "one")
+    with anyio.fail_after(5):
+        assert await _texts(history, kind="tail") == []
+    busy.rollback()
+    history.close(wait=True)
+
+
+@pytest.mark.anyio
+async def test_a_file_that_breaks_meanwhile_is_put_aside(tmp_path: Path) -> None:
+    path = tmp_path / "history.sqlite"
+    history = History(path)
+    history.add(1, "one")
+    await _texts(history, kind="tail")
+    path.write_text("this is no database" * 1000)
+    for count, code in enumerate(("two", "three"), start=2):
+        history.add(count, code)
+        found = await _texts(history, kind="tail")
+    assert [entry[2] for entry in found] == ["two", "three"]
+    history.close()
 
 
 @pytest.mark.anyio
