@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
-from tests.kernel.driver import SECONDS, Driver, Result
+import pytest
+from jupyter_client.blocking.client import BlockingKernelClient
+
+from tests.kernel.driver import SECONDS, START_SECONDS, Driver, Result
 
 NAME = "read -p 'Name: ' name; echo hello $name"
 
@@ -194,3 +198,51 @@ def test_two_cells_that_ask_at_the_same_time_are_asked_one_after_the_other(kerne
         kernel.client.input(answer)
     texts = [kernel.finish(one).text for one in requests]
     assert sorted(text.splitlines()[0] for text in texts) == ["hello one", "hello two"]
+
+
+@pytest.fixture
+def other(kernel: Driver) -> Iterator[BlockingKernelClient]:
+    """A second client of the kernel."""
+    client = kernel.manager.blocking_client()
+    client.start_channels()
+    try:
+        client.wait_for_ready(timeout=START_SECONDS)
+        yield client
+    finally:
+        client.stop_channels()
+
+
+def test_only_the_client_that_was_asked_can_answer(kernel: Driver, other: BlockingKernelClient) -> None:
+    """Jupyter: a question goes to the client whose cell it is; what another says is not for it."""
+    request = kernel.start(NAME)
+    asked(kernel)
+    other.input("somebody else")
+    # The kernel takes messages in their order: it has seen that one when it has answered this.
+    other.kernel_info(reply=True, timeout=SECONDS)
+    kernel.client.input("me")
+    assert kernel.finish(request).text == "hello me\n"
+
+
+def test_a_client_that_never_answers_keeps_no_other_from_being_asked(
+    kernel: Driver, other: BlockingKernelClient
+) -> None:
+    """Ours: a notebook whose box stays open, and a console in a subshell of the same kernel."""
+    request = kernel.start(NAME)
+    asked(kernel)
+    beside = other.session.msg("execute_request", {"code": NAME, "silent": False, "allow_stdin": True})
+    beside["header"]["subshell_id"] = kernel.new_subshell()
+    other.shell_channel.send(beside)
+    assert other.get_stdin_msg(timeout=SECONDS)["content"]["prompt"] == "Name: "
+    other.input("you")
+    assert kernel_reply(other, beside)["status"] == "ok"
+    kernel.client.input("me")
+    assert kernel.finish(request).text.startswith("hello me\n")
+
+
+def kernel_reply(client: BlockingKernelClient, request: dict[str, Any]) -> dict[str, Any]:
+    """The content of the answer to a request."""
+    while True:
+        message = client.get_shell_msg(timeout=SECONDS)
+        if message["parent_header"].get("msg_id") == request["header"]["msg_id"]:
+            content: dict[str, Any] = message["content"]
+            return content

@@ -9,16 +9,21 @@ meanwhile.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 if TYPE_CHECKING:
     from ipykernel.kernelbase import Kernel
 
 POLL_SECONDS = 0.03
 
+Client = tuple[bytes, ...]
+"""What a client's messages are routed by, the same on all channels."""
+
 
 class StdinChannel:
-    """A kernel's stdin channel. Asks one question at a time: an answer does not always say what it answers.
+    """A kernel's stdin channel. Asks each client one question at a time: an answer need not say what it answers.
 
     Args:
         kernel: Whose channel it is; the socket is only touched on the thread of the kernel's main loop.
@@ -26,7 +31,8 @@ class StdinChannel:
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
-        self._lock = asyncio.Lock()
+        self._turns: WeakValueDictionary[Client, asyncio.Lock] = WeakValueDictionary()
+        self._open: dict[Client, Question] = {}
 
     def of(self, parent: dict[str, Any], ident: Any, *, allowed: bool) -> FrontEnd:
         """The front-end that has sent a request.
@@ -45,33 +51,54 @@ class StdinChannel:
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(question, loop))
 
     async def _ask(self, parent: dict[str, Any], ident: Any, content: dict[str, Any]) -> str:
-        async with self._lock:
-            self._drain()
+        client = tuple(map(bytes, ident))
+        turn = self._turns.setdefault(client, asyncio.Lock())
+        async with turn:
+            self._take_answers()  # those to withdrawn questions: a front-end leaves their boxes where they are
             session = self._kernel.session
             assert session is not None
-            question = session.send(self._kernel.stdin_socket, "input_request", content, parent, ident=ident)
-            assert question is not None
-            while True:
-                answer = self._receive()
-                if answer is not None and _answers(answer, question, parent):
-                    return str(answer["content"].get("value", ""))
-                await asyncio.sleep(POLL_SECONDS)
+            sent = session.send(self._kernel.stdin_socket, "input_request", content, parent, ident=ident)
+            assert sent is not None
+            question = self._open[client] = Question((sent["header"]["msg_id"], parent["header"]["msg_id"]))
+            try:
+                while question.answer is None:
+                    await asyncio.sleep(POLL_SECONDS)
+                    self._take_answers()
+            finally:
+                del self._open[client]
+            return question.answer
 
-    def _drain(self) -> None:
-        """Answers to questions that were withdrawn: a front-end leaves their boxes where they are."""
-        while self._receive() is not None:
-            pass
+    def _take_answers(self) -> None:
+        """Give each answer that has come to the question that its client was asked, if there is one."""
+        session, socket = self._kernel.session, self._kernel.stdin_socket
+        while session is not None and socket.poll(0):
+            try:
+                ident, message = session.recv(socket)
+            except ValueError as error:  # not signed with our key
+                self._kernel.log.warning("an answer was left out: %s", error)
+                continue
+            question = self._open.get(tuple(map(bytes, ident or ())))
+            if question is not None:
+                question.take(message or {})
 
-    def _receive(self) -> dict[str, Any] | None:
-        socket = self._kernel.stdin_socket
-        if self._kernel.session is None or not socket.poll(0):
-            return None
-        try:
-            _, message = self._kernel.session.recv(socket)
-        except ValueError as error:  # not signed with our key
-            self._kernel.log.warning("an answer was left out: %s", error)
-            return {}
-        return message
+
+@dataclass
+class Question:
+    """A question that a client was asked.
+
+    Attributes:
+        ids: The messages that an answer may say it answers: the question, or the request that led to it.
+        answer: Once it has come.
+    """
+
+    ids: tuple[str, str]
+    answer: str | None = None
+
+    def take(self, message: dict[str, Any]) -> None:
+        """Take in a message, if it is the answer; a front-end that does not say what it answers is believed."""
+        asked = message.get("parent_header", {}).get("msg_id")
+        if message.get("msg_type") == "input_reply" and self.answer is None and asked in (None, *self.ids):
+            self.answer = str(message["content"].get("value", ""))
 
 
 class FrontEnd:
@@ -91,11 +118,3 @@ class FrontEnd:
     async def ask(self, prompt: str, *, password: bool) -> str | None:
         """Show an input box and wait for what is put into it."""
         return await self._channel.ask(self._parent, self._ident, prompt, password=password)
-
-
-def _answers(answer: dict[str, Any], question: dict[str, Any], parent: dict[str, Any]) -> bool:
-    """Whether a message is the answer to a question; a front-end that does not say which it answers is believed."""
-    if answer.get("msg_type") != "input_reply":
-        return False
-    asked = answer.get("parent_header", {}).get("msg_id")
-    return asked is None or asked in (question["header"]["msg_id"], parent["header"]["msg_id"])
