@@ -134,10 +134,14 @@ async def test_messages_name_the_cell_and_its_line(cells: Cells, shell: str) -> 
 
 
 @zsh_and_fish
-async def test_a_cell_with_a_syntax_error_runs_nothing(cells: Cells) -> None:
-    written = await cells.run("touch ran\nif true")
-    assert "In[1]" in written
+async def test_a_cell_with_a_syntax_error_runs_nothing_and_changes_nothing(cells: Cells) -> None:
+    await cells.run("cd /usr; export x=1")
+    outcome = await cells.notebook.run(f"{cells._head}\ntouch ran; export x=2\nif true")
+    assert "In[2]" in cells.notebook.shown.written
+    assert (outcome.exit_status, outcome.notices) == (ExitStatus(code=2), ())
+    assert outcome.syntax_error is not None
     assert not Path.home().joinpath("ran").exists()
+    assert await cells.run('pwd; echo "$x"') == "/usr\n1\n"
 
 
 @zsh_and_fish

@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 _TRAP = re.compile(rb"(?m)^trap -- ('(?:[^']|'\\'')*') (\S+)$")
 _OUR_TRAPS = frozenset({b"'exit 130'", b"'exit 143'"})
 _NAME_OF_VARIABLE = re.compile(rb"^(?:export|typeset(?: -\S+)*|set -\S+) ([A-Za-z_]\w*)")
+# As a bash cell's in prepare.sh; the directory is the private one of the cell.
+_REFUSAL = rb"""__vb_message=$(%s -f -o extendedglob -n -- %s 2>&1) || {
+    builtin printf '%%s\n' "$__vb_message" >&2
+    builtin printf '\n%%s syntax\n%%s\n\n%%s end\n2 syntax\n' "$__vb_mark" "$__vb_message" "$__vb_mark" >>state
+    builtin trap - EXIT
+    builtin kill -STOP $$
+    builtin exit 2
+}"""
 _CHANGES_THE_READING = re.compile(r"alias|setopt|emulate|source|(?m:^\s*\.\s)|\. ")
 
 WITHOUT_STATE = frozenset({"ash", "bash", "busybox", "csh", "dash", "elvish", "ksh", "mksh", "nu", "pwsh", "rbash"}) | {
@@ -75,7 +83,7 @@ _ALL = (
         "fish.fish",
         first_arguments=(),
         arguments=("--no-config",),
-        opening=b"builtin cd -- %s;",
+        opening=b"builtin cd -- %s; set -g __vb_begun;",
         export=b"set -gx %s %s\n",
         quote=_quote_for_fish,
         reads_it_first=True,
@@ -171,7 +179,7 @@ class OtherShellCell:
         driver, file = str(cell.driver / self.shell.driver), quote(os.fsencode(name))
         lines = [b"builtin cd -- " + quote(os.fsencode(cell.path))]
         if not (self.shell.reads_it_first or _CHANGES_THE_READING.search(script)):
-            lines.append(quote(os.fsencode(self.path)) + b" -f -o extendedglob -n -- " + file + b" || builtin exit 2")
+            lines.append(_REFUSAL % (quote(os.fsencode(self.path)), file))
         if self.base is not None:  # the environment is a part of the state that was carried
             lines.append(b"IFS=$' \\t\\n'; builtin declare +x $(builtin compgen -X 'VIBESBOX_*' -e)")
         words = (self.path, *arguments, driver, str(cell.driver), str(cell.path), name, cell.mark, cell.bash)

@@ -95,7 +95,7 @@ class Succession:
         if end.exit_status is not None:
             self.status = end.exit_status.shell_code
         replacement = running.script.replacement
-        if isinstance(replacement, OtherShellCell):
+        if isinstance(replacement, OtherShellCell) and end.begun:
             return self._commit_other(running, end, replacement)
         if not end.begun or replacement is not None:
             with self._releasing(end.descriptors):

@@ -13,6 +13,11 @@ set -g __vb_of_fish argv history status pipestatus status_generation hostname ve
 
 function __vb_finish --on-event fish_exit
     set -l code $argv[1]
+    if set -q __vb_reads; and not set -q __vb_begun
+        # Not even the cell's first words, which are ours, were run: it has a syntax error, and nothing of it was.
+        builtin printf '\n%s syntax\nfish can not read this cell\n\n%s end\n2 syntax\n' $__vb_mark $__vb_mark >>$__vb_cell/state
+        exec $__vb_bash -p $__vb_driver/keep.sh $__vb_driver $__vb_cell 2
+    end
     begin
         builtin printf '\n%s directory\n' $__vb_mark
         builtin pwd -L
@@ -51,4 +56,5 @@ if test -r $__vb_cell/carried
     source $__vb_cell/carried
 end
 builtin cd $__vb_cell
+set -g __vb_reads
 source $__vb_label
