@@ -324,6 +324,15 @@ async def test_a_shell_that_hands_nothing_over_rolls_back_with_a_notice(notebook
     assert await notebook.output("echo $x") == "1\n"
 
 
+async def test_a_shell_that_can_not_write_its_state_down_any_more_rolls_back_with_a_notice(notebook):
+    await notebook.run("x=1")
+    outcome = await notebook.run("x=2; printf -v text %100000s; ulimit -f 8")
+    assert (outcome.exit_status, notebook.committed) == (ExitStatus(code=0), False)
+    said = "".join((*outcome.notices, notebook.shown.written))
+    assert "the cell had come to its end (exit 0), but its shell was ended before it had written down its state" in said
+    assert await notebook.output("echo $x") == "1\n"
+
+
 async def test_bashs_own_history_knows_the_cells_before(notebook):
     """Bash: `history` and `fc` list and expand them; a cell that begins with a blank is none of them."""
     await notebook.run("echo one\n")
