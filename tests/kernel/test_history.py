@@ -13,7 +13,9 @@ import pexpect  # type: ignore[import-untyped]  # comes with IPython
 import pytest
 
 from tests.kernel.driver import START_SECONDS, Driver, running_kernel
-from vibesbox_kernel.frontends.history import Entry, History, Request, history_file, is_private
+from vibesbox_kernel.frontends.history import Entry, History, Request, history_file
+from vibesbox_kernel.sessions.places import state_root
+from vibesbox_kernel.shell.privacy import is_private
 
 
 @pytest.fixture
@@ -62,6 +64,25 @@ def test_what_is_not_to_be_remembered_is_not(fresh: Driver) -> None:
     fresh.run("  ")
     assert texts(ask(fresh, "tail", n=10)) == ["echo shown"]
     assert b"secret" not in history_file().read_bytes()
+
+
+@pytest.mark.parametrize("head", ["", "\n", "%%session --name hidden\n"])
+def test_a_private_cell_is_written_down_nowhere(fresh: Driver, head: str) -> None:
+    """Ours: a token that is set in it is in no listing, and in no file that stays."""
+    cell = f"{head} token=tell-nobody; echo ${{#token}}"
+    assert fresh.run(cell).text == "11\n"
+    assert "tell-nobody" not in fresh.run("%ps -a --json").text
+    assert "tell-nobody" not in fresh.run("history").text
+    fresh.run("%session  echo tell everybody")
+    written = [path.read_bytes() for path in state_root().rglob("*") if path.is_file()]
+    assert any(b"tell everybody" in data for data in written)
+    assert not any(b"tell-nobody" in data for data in written)
+
+
+def test_a_private_cell_can_not_be_run_again(fresh: Driver) -> None:
+    """Ours: %rerun says why."""
+    fresh.run("%%session --name hidden\n echo hi")
+    assert "begins with a blank" in fresh.run("%rerun hidden").content["evalue"]
 
 
 def test_the_next_kernel_knows_what_the_last_one_ran(new_kernel: Callable[[], Driver]) -> None:
@@ -204,7 +225,20 @@ async def test_odd_texts_are_kept_and_huge_ones_are_not(history: History) -> Non
     assert [entry[2] for entry in await _texts(history, kind="tail", n=9)] == ["a\tb\0c", "?", "é"]
 
 
-@pytest.mark.parametrize(("code", "private"), [(" ls", True), ("\tls", True), ("ls", False), ("\nls", False)])
+@pytest.mark.parametrize(
+    ("code", "private"),
+    [
+        (" ls", True),
+        ("\tls", True),
+        ("ls", False),
+        ("\nls", False),
+        ("\n ls", True),
+        ("%%session --bg\n ls", True),
+        ("%ps\n%%session\n\n ls", True),
+        ("%%session\nls\n -l", False),
+        ("ls\n -l", False),
+    ],
+)
 def test_a_blank_at_the_beginning_makes_a_cell_private(code: str, private: bool) -> None:
     """Bash: HISTCONTROL=ignorespace."""
     assert is_private(code) is private

@@ -116,15 +116,15 @@ class CellExecutor:
                 await self._runner.start()
                 await self._runner.settled()  # the directory that a path of theirs begins in may just have changed
         for call in cell.magics:
-            report = await self._perform(call, label, output)
+            report = await self._perform(call, label, output, private=cell.private)
             if report.failure is not None:
                 return report
         return await self._run(cell, label, output) if cell.has_script else report
 
-    async def _perform(self, call: MagicCall, label: str, output: CellOutput) -> Report:
+    async def _perform(self, call: MagicCall, label: str, output: CellOutput, *, private: bool) -> Report:
         match call.args:
             case CellOptions(command=str() as command) as options if command:
-                return await self._run(Cell(options=options, script=command), label, output)
+                return await self._run(Cell(options=options, script=command, private=private), label, output)
             case RerunArgs() as args:
                 return await self._run_again(args, label, output)
             case FgArgs() as args:

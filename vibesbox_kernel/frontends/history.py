@@ -23,6 +23,7 @@ from typing import Any, NoReturn, TypeVar
 from IPython.core.history import HistoryAccessor
 
 from vibesbox_kernel.sessions.places import state_root
+from vibesbox_kernel.shell.privacy import is_private
 
 logger = logging.getLogger(__name__)
 
@@ -46,11 +47,6 @@ Entry = tuple[int, int, str] | tuple[int, int, tuple[str, str | None]]
 def history_file() -> Path:
     """Where the history of all kernels of this user is."""
     return state_root() / "history.sqlite"
-
-
-def is_private(code: str) -> bool:
-    """Whether a cell is not to be remembered: it begins with a blank, as with bash's ``HISTCONTROL=ignorespace``."""
-    return code[:1] in (" ", "\t")
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ from vibesbox_kernel.shell.magic_args import (
 from vibesbox_kernel.shell.magic_completion import known_refs
 from vibesbox_kernel.shell.magic_parser import HELP_OPTIONS
 from vibesbox_kernel.shell.magics import MAGICS, MagicCall, help_text, parse_call
+from vibesbox_kernel.shell.privacy import is_private
 from vibesbox_kernel.shell.output_verbs import follow_output, tail_start
 from vibesbox_kernel.shell.references import find
 from vibesbox_kernel.shell.rerunning import cell_again
@@ -139,7 +140,7 @@ class Magics:
                 if not isinstance(call.args, CellOptions):
                     self._perform(replace(call, body=split_body(cell, 2)), Use.SHOWN)
                 elif cell.strip():
-                    self._run(Cell(options=call.args, script=cell, script_line=2), Use.SHOWN)
+                    self._run(Cell(options=call.args, script=cell, script_line=2, private=is_private(cell)), Use.SHOWN)
                 else:
                     raise MagicError(f"%%{name}: there is no script below it", magic=f"%%{name}")
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from vibesbox_kernel.shell.cell_head import split_body
 from vibesbox_kernel.shell.magic_args import CellOptions
 from vibesbox_kernel.shell.magics import MAGICS, MagicCall, parse_magic
+from vibesbox_kernel.shell.privacy import is_private
 
 
 @dataclass(frozen=True)
@@ -19,12 +20,14 @@ class Cell:
         options: Of its ``%%session`` line; the defaults when there is none.
         script: The rest of the text, exactly as it stands.
         script_line: The line of the cell, counted from 1, at which the script begins.
+        private: It is to be remembered nowhere.
     """
 
     magics: tuple[MagicCall, ...] = ()
     options: CellOptions = field(default_factory=CellOptions)
     script: str = ""
     script_line: int = 1
+    private: bool = False
 
     @property
     def has_script(self) -> bool:
@@ -44,7 +47,7 @@ def parse_cell(text: str) -> Cell:
         MagicError: A magic line is wrong; nothing was run.
     """
     if "%" not in text:
-        return Cell(script=text)  # however long its head of comments is
+        return Cell(script=text, private=is_private(text))  # however long its head of comments is
     magics: list[MagicCall] = []
     options = CellOptions()
     start, script_line = 0, 1
@@ -62,7 +65,7 @@ def parse_cell(text: str) -> Cell:
             magics.append(call)
         elif not _may_stand_among_magics(stripped):
             break
-    return Cell(tuple(magics), options, text[start:], script_line)
+    return Cell(tuple(magics), options, text[start:], script_line, is_private(text))
 
 
 def _may_stand_among_magics(stripped: str) -> bool:

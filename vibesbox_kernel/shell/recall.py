@@ -23,9 +23,9 @@ class Recall:
         self._texts: deque[str] = deque(maxlen=REMEMBERED_CELLS)
 
     def note(self, script: str) -> None:
-        """Remember a cell, unless it is empty or begins with a blank, as with bash's ``ignorespace``."""
+        """Remember a cell, unless it is empty."""
         text = script.strip("\n")
-        if text and not text[0].isspace():
+        if text:
             self._texts.append(text)
 
     def wanted_by(self, script: str) -> tuple[str, ...]:

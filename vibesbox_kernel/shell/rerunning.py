@@ -10,6 +10,7 @@ from vibesbox_kernel.errors import MagicError, SessionNotFoundError
 from vibesbox_kernel.models import SessionInfo
 from vibesbox_kernel.shell.cell import Cell
 from vibesbox_kernel.shell.magic_args import CellOptions, RerunArgs
+from vibesbox_kernel.shell.privacy import PRIVATE_COMMAND
 from vibesbox_kernel.shell.references import find, label
 
 if TYPE_CHECKING:
@@ -48,11 +49,13 @@ async def cell_again(manager: SessionManager, args: RerunArgs, remembered: Remem
 
     Raises:
         SessionNotFoundError: There is no such session.
-        MagicError: Only the beginning of its command is known.
+        MagicError: Its command is not known.
     """
     info = await find(manager, args.ref)
     session = manager.get_session(info.session_id)
     command = info.command if session is None else session.command
+    if command == PRIVATE_COMMAND:
+        raise MagicError(f"%rerun: {label(info)} was a cell that begins with a blank: it is not kept", magic="%rerun")
     if not command.strip():
         raise MagicError(f"%rerun: the command of {label(info)} is not known", magic="%rerun")
     before = remembered.of(info.session_id)

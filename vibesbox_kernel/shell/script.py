@@ -11,6 +11,7 @@ from pathlib import Path
 from vibesbox_kernel.sessions.validation import find_directory, fitting_command
 from vibesbox_kernel.shell.cell import Cell
 from vibesbox_kernel.shell.other_shells import OTHER_SHELLS, OtherShellCell, OtherStates
+from vibesbox_kernel.shell.privacy import PRIVATE_COMMAND
 from vibesbox_kernel.shell.program import Program, Replacement, SearchPath, named_by_option, named_by_shebang
 from vibesbox_kernel.shell.recall import Recall
 from vibesbox_kernel.shell.state import ShellState
@@ -33,6 +34,7 @@ class Script:
         replacement: What the bash becomes to run it; None when it does so itself.
         notices: What the user should be told.
         recalled: What bash's own history shall know in it.
+        private: It is to be remembered nowhere.
     """
 
     text: str
@@ -43,11 +45,12 @@ class Script:
     replacement: Replacement | None = None
     notices: tuple[str, ...] = ()
     recalled: tuple[str, ...] = ()
+    private: bool = False
 
     @property
     def command(self) -> str:
         """What the session is listed with."""
-        return fitting_command(self.text)
+        return PRIVATE_COMMAND if self.private else fitting_command(self.text)
 
 
 def make_script(
@@ -95,6 +98,7 @@ def make_script(
         replacement=replacement,
         notices=notices,
         recalled=() if recall is None else recall.wanted_by(text),
+        private=cell.private,
     )
 
 

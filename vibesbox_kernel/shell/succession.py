@@ -102,7 +102,8 @@ class Succession:
                 if running.waiting.generation is self.newest:
                     self.generations.descriptors = end.descriptors or self.generations.descriptors
             return ()
-        self.recall.note(running.script.text)
+        if not running.script.private:
+            self.recall.note(running.script.text)
         with self._releasing(end.descriptors):
             return (*self._commit(running, end), *_say_lost(end.lost_descriptors))
 
