@@ -42,8 +42,8 @@ from vibesbox_kernel.shell.magic_args import (
 from vibesbox_kernel.shell.magic_completion import known_refs
 from vibesbox_kernel.shell.magic_parser import HELP_OPTIONS
 from vibesbox_kernel.shell.magics import MAGICS, MagicCall, help_text, parse_call
-from vibesbox_kernel.shell.privacy import is_private
 from vibesbox_kernel.shell.output_verbs import follow_output, tail_start
+from vibesbox_kernel.shell.privacy import is_private
 from vibesbox_kernel.shell.references import find
 from vibesbox_kernel.shell.rerunning import cell_again
 from vibesbox_kernel.shell.stream import OutputPump
