@@ -72,6 +72,19 @@ def test_a_single_key_is_asked_for_and_typed_without_enter(kernel: Driver) -> No
     assert result.text == "\ny because\n"
 
 
+def test_enter_alone_is_a_key_as_well(kernel: Driver) -> None:
+    """Ours: nothing of its echo is shown, as of no other answer."""
+    result, _ = run_with(kernel, "read -n 1 -p 'Press any key ' key; echo \"<$key>\"", "")
+    assert result.text == "<>\n"
+
+
+@pytest.mark.parametrize("read", ["read -r x", "read -rs x", "x=$(head -n1)"])
+def test_an_answer_may_be_longer_than_a_line_of_a_terminal(kernel: Driver, read: str) -> None:
+    """POSIX: a terminal drops what a line has beyond MAX_CANON: half a token would be taken for all of it."""
+    result, _ = run_with(kernel, f"{read}; echo ${{#x}} ${{x: -3}}", 3000 * "é\t" + "end")
+    assert result.text.endswith("6003 end\n")
+
+
 def test_the_input_can_be_ended(kernel: Driver) -> None:
     """Ours: ^D alone; the cell says so where nothing else stands."""
     result, _ = run_with(kernel, "cat; echo over", "one", "^D")

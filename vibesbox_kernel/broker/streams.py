@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from vibesbox_kernel.broker import system
+from vibesbox_kernel.broker.long_lines import in_pieces
 from vibesbox_kernel.broker.loop import Loop
 from vibesbox_kernel.broker.session import Outlet, Session
 from vibesbox_kernel.broker.tail import TAIL_BYTES
@@ -88,7 +89,7 @@ class Streams:
                 at once if it has; with False when it will not read any more.
         """
         session.unwritten = session.unwritten or bytearray()
-        session.unwritten += data
+        session.unwritten += in_pieces(session.input, data) if session.is_pty else data
         if data:
             session.active_at = time.monotonic()
             session.fed_line_start = data.endswith(b"\n")

@@ -147,7 +147,9 @@ class Conversation:
             return
         text = answer if kind is InputKind.KEY and answer else f"{answer}\n"
         # A front-end has ended the line itself; after a password the program does so too, since nothing was echoed.
-        self._line.expect_echo("\n" if kind is InputKind.PASSWORD else echo_of(text))
+        self._line.expect_echo(
+            "\n" if kind is InputKind.PASSWORD else echo_of(text, whole_lines=kind is InputKind.LINE)
+        )
         await self._send(text, eof=False)
 
     async def _send(self, text: str, *, eof: bool) -> None:
@@ -190,9 +192,14 @@ def last_line(data: bytes) -> str:
     return without_styles(OutputFilter().feed(data.rpartition(b"\n")[2].rpartition(b"\r")[2], final=True))
 
 
-def echo_of(text: str) -> str:
+def echo_of(text: str, *, whole_lines: bool = True) -> str:
     """What a terminal echoes of a text that is typed into it.
+
+    Args:
+        text: The text.
+        whole_lines: It takes lines; one that takes keys echoes Enter as any other of them.
 
     Source: termios(3), ECHOCTL.
     """
-    return "".join(one if one in "\n\t" or " " <= one != "\x7f" else f"^{chr(ord(one) ^ 64)}" for one in text)
+    plain = "\n\t" if whole_lines else "\t"
+    return "".join(one if one in plain or " " <= one != "\x7f" else f"^{chr(ord(one) ^ 64)}" for one in text)

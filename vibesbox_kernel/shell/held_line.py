@@ -65,7 +65,6 @@ class HeldLine:
     def take_back(self, lines: int) -> None:
         """Called by the pump."""
         self._take()
-        self._at_line_start = True
         self._sink.take_back(lines)
 
     def omitted(self, notice: str) -> None:
