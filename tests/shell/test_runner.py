@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -12,9 +13,10 @@ from typing import Any
 import anyio
 import pytest
 
-from vibesbox_kernel.errors import DirectoryNotFoundError, NameTakenError, ShellNotFoundError
+from vibesbox_kernel.errors import DirectoryNotFoundError, NameTakenError, ShellNotFoundError, ShellStateError
 from vibesbox_kernel.models import EndReason, ExitStatus, SessionStatus, StreamName
 from vibesbox_kernel.sessions import SessionManager
+from vibesbox_kernel.shell import cell_files
 from vibesbox_kernel.shell.cell import parse_cell
 from vibesbox_kernel.shell.outcome import CellOutcome
 from vibesbox_kernel.shell.runner import CellRunner
@@ -462,6 +464,29 @@ async def test_a_cell_runs_though_the_broker_has_died_since_the_last(notebook, m
     await until(lambda: manager.info(job.session_id).status is SessionStatus.LOST)
     assert await notebook.output("echo $x") == "2\n"
     assert notebook.committed
+
+
+async def test_a_cell_runs_though_somebody_has_tidied_up_the_files_of_the_shell_that_waited(
+    notebook, manager, tmp_path
+):
+    """Ours: as the system does with a user's shared memory at a logout."""
+    await notebook.run("x=1")
+    manager.workspace.path.rename(tmp_path / "tidied")
+    assert await notebook.output("echo $x; x=2") == "1\n"
+    assert await notebook.output("echo $x") == "2\n"
+
+
+async def test_a_full_disk_is_said_and_the_state_is_kept(notebook, monkeypatch):
+    await notebook.run("x=1")
+    with monkeypatch.context() as patched:
+        patched.setattr(cell_files, "write_private", _full)
+        with pytest.raises(ShellStateError, match="No space left"):
+            await notebook.run("x=2")
+    assert await notebook.output("echo $x") == "1\n"
+
+
+def _full(path, data, **_):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
 async def test_a_runner_that_is_closed_leaves_no_waiting_shell(manager):

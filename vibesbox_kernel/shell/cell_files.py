@@ -27,11 +27,11 @@ import contextlib
 import itertools
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
-from vibesbox_kernel.errors import ShellStateError
+from vibesbox_kernel.errors import SessionEndedError, ShellStateError
 from vibesbox_kernel.sessions.prepared import Unattended
 from vibesbox_kernel.shell.cell_names import file_name
 from vibesbox_kernel.shell.dump import Dump, Way, new_mark, parse_dump
@@ -303,6 +303,25 @@ class CellDirectory:
             self.path.rmdir()
         except OSError:
             shutil.rmtree(self.path, ignore_errors=True)  # somebody has made a directory in it
+
+
+@contextlib.contextmanager
+def laying_out(pid: int | None = None) -> Iterator[None]:
+    """While the files of a bash are written.
+
+    Args:
+        pid: The bash; None if it has not been started.
+
+    Raises:
+        SessionEndedError: Its directory is gone, and it is of no use: somebody has tidied up.
+        ShellStateError: They can not be written, because the disk is full.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise SessionEndedError(pid, f"has lost its files: {error}") from error
+    except OSError as error:
+        raise ShellStateError(f"the files of a cell's shell can not be written: {error}") from error
 
 
 def _text(name: str, shell: str = "bash") -> str:

@@ -181,7 +181,7 @@ def why_nothing(end: CellEnd, *, shell: str = "shell") -> str:
     if end.announced:
         return (
             f"the cell had come to its end ({status}), but its shell was ended before it had written down its state: "
-            "by a signal, or by a limit of its own (ulimit)"
+            "by a signal, by a limit of its own (ulimit), or because the disk is full"
         )
     if status is None:
         return f"nobody saw the end of the cell's {shell}"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from vibesbox_kernel.errors import BrokerError, SessionEndedError, SessionNotFoundError, ShellStateError
 from vibesbox_kernel.models import SessionInfo
 from vibesbox_kernel.shell.cell import Cell
+from vibesbox_kernel.shell.cell_files import laying_out
 from vibesbox_kernel.shell.conversation import Conversation, Respondent
 from vibesbox_kernel.shell.escalation import Interruption
 from vibesbox_kernel.shell.handing_over import CellEnd, why_nothing
@@ -183,8 +184,11 @@ async def begin(
 
     Raises:
         NameTakenError: Another running session has the cell's name; nothing has begun.
+        SessionEndedError: The bash waits no more, or has lost its files; nothing has begun.
+        ShellStateError: The disk is full; nothing has begun.
     """
-    control = _lay_out(waiting, cell, script, label)
+    with laying_out(waiting.pid):
+        control = _lay_out(waiting, cell, script, label)
     options = cell.options
     await manager.begin_session(
         waiting.session_id,

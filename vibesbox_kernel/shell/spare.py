@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from vibesbox_kernel.errors import SessionEndedError, VibesboxError
 from vibesbox_kernel.models import IoMode
-from vibesbox_kernel.shell.cell_files import TAKE_ON, CellDirectory, Driver
+from vibesbox_kernel.shell.cell_files import TAKE_ON, CellDirectory, Driver, laying_out
 from vibesbox_kernel.shell.descriptors import OpenDescriptors
 from vibesbox_kernel.shell.environment import unspeakable
 from vibesbox_kernel.shell.generations import Generation
@@ -181,7 +181,10 @@ class Spares:
         self, blank: BlankBash, generation: Generation, descriptors: OpenDescriptors | None = None
     ) -> WaitingBash:
         try:
-            blank.directory.write_state(generation.state, private=() if descriptors is None else descriptors.private)
+            with laying_out(blank.pid):
+                blank.directory.write_state(
+                    generation.state, private=() if descriptors is None else descriptors.private
+                )
             await self._manager.tell_session(blank.session_id, TAKE_ON)
         except BaseException:
             await self.discard(blank)
@@ -226,7 +229,8 @@ class Spares:
 
     async def _start(self, streams: Streams, descriptors: OpenDescriptors | None = None) -> BlankBash:
         environment = {**self._environment, **await self._manager.displays.open()}
-        directory = self._driver.new_directory()
+        with laying_out():
+            directory = self._driver.new_directory()
         try:
             prepared = await self._manager.prepare_session(
                 self._driver.cell_argv(directory),
