@@ -178,9 +178,10 @@ def _begin(
         yield b"builtin shopt -u expand_aliases"
     if b"sourcepath" in state.shopts:
         yield b"builtin shopt -s sourcepath"
-    # Up to here an interrupt was only noted; from here on it is the cell's.
-    yield b'[[ ! $__vb_early ]] || builtin . "$__vb_driver/early.sh"'
+    # Up to here an interrupt was only noted, from here on it is the cell's. First the one, then the look at what was
+    # noted: the other way round an interrupt between the two would be noted and never seen.
     yield b"builtin trap - INT" if interrupt is None else b"builtin trap -- " + interrupt + b" INT"
+    yield b'[[ ! $__vb_early ]] || builtin . "$__vb_driver/early.sh"'
     yield state.disabled
     if debug is not None:
         yield b"builtin trap -- " + debug + b" DEBUG"
