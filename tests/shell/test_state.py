@@ -86,7 +86,7 @@ def test_options_that_would_disturb_the_driver_come_last() -> None:
     state = state_of(options=b"errexit:xtrace:noclobber\n")
     assert b"errexit" not in restore_text(state)
     assert b"noclobber" in restore_text(state)
-    assert begin_text(state, status=3, directory=b"/").endswith(b"\nbuiltin set -o xtrace; builtin return 3\n")
+    assert begin_text(state, status=3, directory=b"/").endswith(b"\\builtin set -o xtrace\n\\builtin return 3\n")
 
 
 def test_the_first_state_is_without_what_belongs_to_a_prompt() -> None:

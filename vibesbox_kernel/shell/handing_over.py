@@ -38,7 +38,6 @@ class CellEnd:
         begun: Whether its first command was reached.
         descriptors: What it has left open, held for the next cell.
         lost_descriptors: What it has left open and can not be handed on.
-        announced: Its script had come to its end, with this exit status.
     """
 
     exit_status: ExitStatus | None
@@ -49,7 +48,6 @@ class CellEnd:
     begun: bool = True
     descriptors: OpenDescriptors | None = None
     lost_descriptors: tuple[int, ...] = ()
-    announced: bool = False
 
 
 async def wait_for_end(
@@ -170,19 +168,13 @@ def _best_guess(dump: Dump, *, interrupted: bool) -> int:
     return dump.code
 
 
-def why_nothing(end: CellEnd, *, shell: str = "shell") -> str:
+def why_nothing(status: ExitStatus | None, *, shell: str = "shell") -> str:
     """Why a cell has handed on nothing, in words.
 
     Args:
-        end: How its shell ended.
+        status: How its shell ended; None if nobody saw it.
         shell: What it is called.
     """
-    status = end.exit_status
-    if end.announced:
-        return (
-            f"the cell had come to its end ({status}), but its shell was ended before it had written down its state: "
-            "by a signal, by a limit of its own (ulimit), or because the disk is full"
-        )
     if status is None:
         return f"nobody saw the end of the cell's {shell}"
     if status.signal in _CRASHES:
@@ -191,7 +183,7 @@ def why_nothing(end: CellEnd, *, shell: str = "shell") -> str:
         return f"the cell's {shell} was killed ({status}) before it could hand on its state"
     return (
         f"the cell's {shell} ended ({status}) without handing on its state, "
-        "as after exec, set -n or an EXIT trap that leaves by itself"
+        "as after exec, set -n, an EXIT trap that leaves by itself, or where a limit or a full disk is in its way"
     )
 
 

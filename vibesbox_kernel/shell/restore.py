@@ -35,10 +35,10 @@ _LATE_OPTIONS = (
     b"errexit",
     b"posix",
 )
-# Under these our own lines would be shown, and remembered: they are turned on with the very last of them.
-_NOISY_OPTIONS = (b"verbose", b"xtrace", b"history")
-# `noexec` and `onecmd` would run nothing of the next cell, `privileged` would ignore what it is given.
-_NEVER_OPTIONS = (b"noexec", b"onecmd", b"privileged")
+_NOISY_OPTIONS = (b"verbose", b"xtrace")
+# `noexec` and `onecmd` would run nothing of the next cell, `privileged` would ignore what it is given. `history` bash
+# takes back when it has sourced the text that turns it on: all that it would remember are lines of ours.
+_NEVER_OPTIONS = (b"noexec", b"onecmd", b"privileged", b"history")
 
 # `expand_aliases` must be off as long as functions are read, and `sourcepath` until the cell is sourced; `extdebug`
 # sets options; the other two can not be set.
@@ -161,40 +161,40 @@ def _restore(state: ShellState, functions: bytes) -> Iterator[bytes]:
 def _begin(
     state: ShellState, status: int, directory: bytes, exports: Mapping[str, str], inherited: Limits | None
 ) -> Iterator[bytes]:
-    yield b"builtin cd -- " + quote(directory) + b" || builtin cd /"
-    yield state.old_directory or b"builtin unset -v OLDPWD"
+    yield b"\\builtin cd -- " + quote(directory) + b" || \\builtin cd /"
+    yield b"\\builtin " + (state.old_directory or b"unset -v OLDPWD")
     for variable, value in exports.items():
-        yield f"builtin declare -x {variable}=".encode() + quote(os.fsencode(value))
+        yield f"\\builtin declare -x {variable}=".encode() + quote(os.fsencode(value))
     if state.limits != inherited:
         yield from _ulimits(state.limits)
     traps = dict(state.traps)
     debug, interrupt = traps.pop(b"DEBUG", None), traps.pop(b"INT", None)
     for name, command in traps.items():
-        yield b"builtin trap -- " + command + b" " + name
+        yield b"\\builtin trap -- " + command + b" " + name
     if b"extdebug" in state.shopts:  # before the options: it sets some
-        yield b"builtin shopt -s extdebug"
+        yield b"\\builtin shopt -s extdebug"
     yield from _turn_on(name for name in _LATE_OPTIONS if name in state.options)
     if b"posix" in state.options and b"expand_aliases" not in state.shopts:  # after the options: `posix` turns it on
-        yield b"builtin shopt -u expand_aliases"
+        yield b"\\builtin shopt -u expand_aliases"
     if b"sourcepath" in state.shopts:
-        yield b"builtin shopt -s sourcepath"
+        yield b"\\builtin shopt -s sourcepath"
     # Up to here an interrupt was only noted, from here on it is the cell's. First the one, then the look at what was
     # noted: the other way round an interrupt between the two would be noted and never seen.
-    yield b"builtin trap - INT" if interrupt is None else b"builtin trap -- " + interrupt + b" INT"
-    yield b'[[ ! $__vb_early ]] || builtin . "$__vb_driver/early.sh"'
+    yield b"\\builtin trap - INT" if interrupt is None else b"\\builtin trap -- " + interrupt + b" INT"
+    yield b'[[ ! $__vb_early ]] || \\builtin . "$__vb_driver/early.sh"'
     yield state.disabled
     if debug is not None:
-        yield b"builtin trap -- " + debug + b" DEBUG"
-    noisy = _turn_on(name for name in _NOISY_OPTIONS if name in state.options)
-    yield b"; ".join((*noisy, f"builtin return {status}".encode()))
+        yield b"\\builtin trap -- " + debug + b" DEBUG"
+    yield from _turn_on(name for name in _NOISY_OPTIONS if name in state.options)
+    yield f"\\builtin return {status}".encode()
 
 
 def _turn_on(options: Iterable[bytes]) -> Iterator[bytes]:
-    return (b"builtin set -o " + name for name in options)
+    return (b"\\builtin set -o " + name for name in options)
 
 
 def _ulimits(limits: Limits) -> Iterator[bytes]:
     # Soft before hard: a soft limit may not lie above a hard one.
     for flag, values in ((b"-S", limits.soft), (b"-H", limits.hard)):
         for letter, value in values.items():
-            yield b"builtin ulimit " + flag + b" -" + letter + b" " + value
+            yield b"\\builtin ulimit " + flag + b" -" + letter + b" " + value

@@ -14,7 +14,6 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from vibesbox_kernel.errors import (
@@ -306,8 +305,9 @@ class CellRunner:
             if not await running.turn.wait():
                 running.tell(self._not_started(running))
                 return
-            announced = running.foreground and await self._tell_ahead(running)
-            running.tell(await self._whole_end(running, announced=announced))
+            if running.foreground:
+                await self._tell_ahead(running)
+            running.tell(await self._whole_end(running))
         except BaseException as error:
             if not running.fail(error):
                 raise
@@ -321,16 +321,12 @@ class CellRunner:
             if not running.outlives_us:
                 asyncio.get_running_loop().call_later(LATER_SECONDS, running.waiting.directory.remove)
 
-    async def _tell_ahead(self, running: Running) -> bool:
-        """Tell the outcome of a cell that was brief and calm as soon as it is announced, before its state is there.
-
-        Returns:
-            Whether it was announced.
-        """
+    async def _tell_ahead(self, running: Running) -> None:
+        """Tell the outcome of a cell that was brief and calm as soon as it is announced, before its state is there."""
         handover = await self._manager.wait_handover(running.waiting.session_id, announced=True)
         took = time.monotonic() - running.turn.came_at
         if not handover.announced or took > BRIEF_SECONDS or running.interruption.requested or not running.foreground:
-            return handover.announced
+            return
         await self._flush(running)
         end = CellEnd(handover.exit_status, None, handover.others, None if handover.others else EndReason.EXITED)
         running.tell(outcome_of(running, end, took=took, notices=self._take_notices(running)))
@@ -340,16 +336,14 @@ class CellRunner:
         self._handing_over[task] = running
         task.add_done_callback(self._handing_over.pop)
         await self._let_the_outcome_out()
-        return True
 
-    async def _whole_end(self, running: Running, *, announced: bool) -> CellOutcome:
+    async def _whole_end(self, running: Running) -> CellOutcome:
         end = await wait_for_end(
             self._manager,
             running.waiting,
             interrupted=lambda: running.interruption.requested,
             hands_on=lambda: running.foreground and running.script.replacement is None,
         )
-        end = replace(end, announced=announced)
         took = time.monotonic() - running.turn.came_at
         await running.interruption.end()
         if running.interruption.escalated and end.others:

@@ -136,7 +136,7 @@ class Running:
             ShellStateError: It hands nothing on; says why.
         """
         if end.dump is None:
-            raise ShellStateError(why_nothing(end))
+            raise ShellStateError(why_nothing(end.exit_status))
         base = self.waiting.generation.state
         state = ShellState.from_dump(end.dump, base, self.waiting.directory.kept)
         state = state.without_exports(base, self.cell.options.env)
@@ -153,7 +153,7 @@ class Running:
             ShellStateError: It hands nothing on; says why.
         """
         if end.dump is None:
-            raise ShellStateError(why_nothing(end, shell=cell.shell.name))
+            raise ShellStateError(why_nothing(end.exit_status, shell=cell.shell.name))
         state = OtherState.from_dump(end.dump).without(self.cell.options.env, cell.base)
         if self.script.for_one_cell and state.cwd == self.script.directory:
             state = replace(state, directory=(cell.base or self.waiting.generation.state).directory)

@@ -5,18 +5,18 @@
 # can change the exit status any more, so it is announced, and who waits for the cell need not wait for the state.
 {
     __vb_status=$? __vb_way=end
-    builtin enable -n >|"$__vb_cell/disabled"
-    builtin enable "${__vb_builtins[@]}"
+    \builtin enable -n >|"$__vb_cell/disabled"
+    \builtin enable "${__vb_builtins[@]}"
     [[ $- != *v* ]] || __vb_verbose=yes # finish.sh notes it; now it would show the trap's text
-    builtin set +v
-    builtin trap -p EXIT >|"$__vb_cell/exit-trap"
-    builtin read -r -d '' __vb_goodbye <"$__vb_cell/exit-trap" || builtin :
-    builtin trap -- "$__vb_trap" EXIT
+    \builtin set +v
+    \builtin trap -p EXIT >|"$__vb_cell/exit-trap"
+    \builtin read -r -d '' __vb_goodbye <"$__vb_cell/exit-trap" || \builtin :
+    \builtin trap -- "$__vb_trap" EXIT
     if [[ -z $__vb_goodbye || $__vb_goodbye == "trap -- '{ __vb_status="* ]]; then
-        [[ ! $__vb_announcements ]] || builtin printf '%s %s\n' "$__vb_mark" "$__vb_status" >>"$__vb_announcements"
-        builtin exit "$__vb_status"
+        [[ ! $__vb_announcements ]] || \builtin printf '%s %s\n' "$__vb_mark" "$__vb_status" >>"$__vb_announcements"
+        \builtin exit "$__vb_status"
     fi
-    builtin eval "__vb_goodbye=(${__vb_goodbye#trap -- })"
+    \builtin eval "__vb_goodbye=(${__vb_goodbye#trap -- })"
     [[ ! $__vb_wraps ]] || __vb_goodbye=$__vb_theirs # without ours, which exit-trap.sh has put behind it
-    builtin return "$__vb_status"
+    \builtin return "$__vb_status"
 }
