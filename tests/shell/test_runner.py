@@ -185,6 +185,17 @@ async def test_a_comment_is_a_success_even_after_a_failure(notebook):
     assert (await notebook.run("# only a comment\n")).exit_status == ExitStatus(code=0)
 
 
+async def test_after_a_failure_a_cell_of_which_nothing_is_left_is_a_success(notebook):
+    await notebook.run("false")
+    assert (await notebook.run("\0 # nothing")).exit_status == ExitStatus(code=0)
+
+
+async def test_a_magic_in_the_midst_of_a_script_is_named(notebook):
+    outcome = await notebook.run("%%session --name a\necho a\n  %kill a")
+    assert outcome.notices == ("%kill in line 3 is no magic: magics stand at the head of a cell, before its script",)
+    assert (await notebook.run("sleep 0 &\nprintf '%s\n' %ps\nwait %1\n%nothing || %%")).notices == ()
+
+
 async def test_an_interrupted_cell_is_over_and_keeps_its_state(notebook, runner, manager):
     task = notebook.start("x=1; sleep 100; x=2")
     await until(sleeps(manager))

@@ -16,6 +16,12 @@ def test_nul_is_left_out_as_bash_does_it_and_that_is_said() -> None:
     assert without_unseen("ec\0ho\0") == ("echo", ("the cell has 2 NUL characters, which bash leaves out",))
 
 
+def test_a_byte_order_mark_is_left_out_and_that_is_said() -> None:
+    script, (notice,) = without_unseen("\ufeffecho \ufeff")
+    assert script == "echo \ufeff"
+    assert "U+FEFF" in notice
+
+
 @pytest.mark.parametrize(
     ("script", "where"),
     [("a\nb\r\n", "line 6 ends"), ("a\r\nb\r", "lines 5, 6 end"), ("a\r\n" * 9, "lines 5, 6, 7 and others end")],

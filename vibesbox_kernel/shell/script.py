@@ -10,6 +10,7 @@ from pathlib import Path
 
 from vibesbox_kernel.sessions.validation import find_directory, fitting_command
 from vibesbox_kernel.shell.cell import Cell
+from vibesbox_kernel.shell.magics import MAGICS
 from vibesbox_kernel.shell.other_shells import OTHER_SHELLS, OtherShellCell, OtherStates
 from vibesbox_kernel.shell.privacy import PRIVATE_COMMAND
 from vibesbox_kernel.shell.program import Program, Replacement, SearchPath, named_by_option, named_by_shebang
@@ -18,6 +19,7 @@ from vibesbox_kernel.shell.state import ShellState
 from vibesbox_kernel.shell.syntax import Check, check_for
 from vibesbox_kernel.shell.unseen import without_unseen
 
+_MAGIC = re.compile(r"(?m)^[ \t]*(%%?([a-z]+))(?=\s|$)")
 _COMMAND = re.compile(r"(?m)^[ \t\r\f\v]*[^\s#]")
 
 
@@ -89,10 +91,12 @@ def make_script(
         directory = find_directory(Path(directory, Path(cell.options.cwd).expanduser()))
     elif directory != cwd:
         notices += (f"the directory {cwd} is gone; this cell began in {directory}",)
+    if replacement is None:
+        notices += _on_magics(text, cell.script_line)
     return Script(
         text=text,
         check=check_for(text),
-        status=0 if _is_empty(cell.script) else status,
+        status=0 if _is_empty(text) else status,
         directory=directory,
         for_one_cell=cell.options.cwd is not None,
         replacement=replacement,
@@ -126,6 +130,17 @@ def existing_directory(wanted: str) -> str:
     while path != path.parent and not (path.is_dir() and os.access(path, os.X_OK)):
         path = path.parent
     return str(path)
+
+
+def _on_magics(script: str, first_line: int) -> tuple[str, ...]:
+    """Say of a magic in the midst of a script that it is none: to bash it is a job, and no such job is there."""
+    if "%" not in script:
+        return ()
+    for match in _MAGIC.finditer(script):
+        if match[2] in MAGICS:
+            line = first_line + script.count("\n", 0, match.start())
+            return (f"{match[1]} in line {line} is no magic: magics stand at the head of a cell, before its script",)
+    return ()
 
 
 def _is_empty(script: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 _LONE_SURROGATE = re.compile("[\ud800-\udc7f\udd00-\udfff]")  # the others stand for bytes that are no UTF-8
+_BYTE_ORDER_MARK = "\ufeff"
 _SHOWN_LINES = 3
 
 
@@ -12,13 +13,16 @@ def without_unseen(script: str, *, first_line: int = 1) -> tuple[str, tuple[str,
     """What of a script can be run, and what the user should know of it.
 
     Bash leaves NUL out, as a program's text can not have it; a carriage return at a line's end belongs to the line's
-    last word.
+    last word, and a byte order mark, which editors of Windows put first, to the first.
 
     Args:
         script: The text of a cell.
         first_line: The number of its first line in that cell.
     """
     notices = []
+    if script.startswith(_BYTE_ORDER_MARK):
+        script = script.removeprefix(_BYTE_ORDER_MARK)
+        notices.append("the cell began with a byte order mark (U+FEFF), which was left out")
     if "\0" in script:
         notices.append(f"the cell has {_count(script.count(chr(0)), 'NUL character')}, which bash leaves out")
         script = script.replace("\0", "")
