@@ -16,7 +16,7 @@ from vibesbox_kernel.broker.tree import Trees
 NEWBORN_SECONDS = 0.04
 """A process younger than this may not have got to its exec yet."""
 
-CALM_LOOKS = 5
+CALM_LOOKS = 20
 CALM_SECONDS = 0.002
 """So often, and after such pauses, a shell is looked at that is just about to do something."""
 
