@@ -19,7 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from vibesbox_kernel.broker import system
-from vibesbox_kernel.broker.standing import Standing, awaits_a_child, standing
+from vibesbox_kernel.broker.standing import Standing, awaits_a_child, may_be_signalled, standing
 
 MAX_JOINED = 64
 """So many children of a shell may be one pipeline; those before them are jobs."""
@@ -57,8 +57,8 @@ class Foreground:
         members: The leader and what it waits for, in the order in which they are to be told: a shell before what it
             waits for, or it would take that for ended by something else; the reader of a pipe before its writer, or
             that would have come to an end of file, and a good one, before its turn.
-        busy: The shells among them that did not wait when they were looked at: they may fork the next moment, or were
-            only just forked themselves to become another program.
+        busy: Those of whom more will be known in a moment: shells that did not wait when they were looked at, as they
+            may fork or were only just forked themselves, and what was just becoming another program.
         doubts: What else may be for it.
         jobs: What it is not for; without what is below them.
     """
@@ -102,6 +102,7 @@ def _awaited_by(pid: int, members: list[int], found: Foreground) -> list[tuple[i
     if not parent.is_shell or not children:
         return [(child, members) for child in children]
     stands = {child: standing(child) for child in children[-MAX_JOINED:]}
+    found.busy += [child for child, one in stands.items() if not one.links and may_be_signalled(child)]
     awaited = _awaited(parent, stands, children[-1])
     found.jobs += [child for child in children if child not in awaited]
     if _may_be_a_job(stands[children[-1]], parent):

@@ -129,10 +129,11 @@ def _is_shell(pid: int) -> bool:
 
 def _links(pid: int) -> dict[int, str]:
     found: dict[int, str] = {}
-    # Not if it is gone, or another user's.
+    # Not if it is gone, another user's, or at this moment becoming another program.
     with contextlib.suppress(OSError), os.scandir(f"/proc/{pid}/fd") as entries:
         for entry in islice(entries, MAX_LINKS):
-            found[int(entry.name)] = os.readlink(entry.path)
+            with contextlib.suppress(OSError):  # closed just now
+                found[int(entry.name)] = os.readlink(entry.path)
     return found
 
 
