@@ -309,6 +309,30 @@ async def test_of_two_foreground_cells_only_the_first_to_end_commits(notebook, l
     assert await notebook.output("echo $x") == "quick\n"
 
 
+async def test_cells_that_only_look_take_no_state_from_a_slower_one(notebook, lifeline):
+    """Ours: as from a subshell's console, while a long cell runs."""
+    task = notebook.start(f"mkfifo {lifeline.path}.go; echo up >{lifeline.path}; read -r l <{lifeline.path}.go; x=slow")
+    with anyio.fail_after(5):
+        await lifeline.held()
+    for look in ("ls; echo $x; (exit 3)", f"echo >{lifeline.path}.go"):
+        await notebook.run(look)
+    await task
+    await notebook.runner.settled()
+    assert await notebook.output("echo $x") == "slow\n"
+
+
+async def test_what_runs_when_the_state_is_reset_hands_on_nothing(notebook, runner, lifeline):
+    await notebook.run(":")
+    task = notebook.start(f"mkfifo {lifeline.path}.go; echo up >{lifeline.path}; read -r l <{lifeline.path}.go; x=slow")
+    with anyio.fail_after(5):
+        await lifeline.held()
+    await runner.reset()
+    await notebook.run(f"echo >{lifeline.path}.go")
+    await task
+    await notebook.runner.settled()
+    assert await notebook.output("echo $x") == "\n"
+
+
 KILLED = "the cell's shell was killed (SIGKILL) before it could hand on its state"
 CRASHED = "the cell's shell crashed (SIGSEGV), and what it knew can not be trusted"
 ENDED = (

@@ -1,7 +1,7 @@
 """The states that were committed: whose state wins.
 
 States are numbered generations. A cell starts from the newest; only a foreground cell commits, and only if nobody has
-committed since it began.
+committed a change since it began.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ class Generations:
         self.first = Generation(1, state, FROM_START)
         self._kept: deque[Generation] = deque([self.first], maxlen=KEPT_GENERATIONS)
         self._last_number = 1
+        self._bases = deque([self.first], maxlen=KEPT_GENERATIONS)  # from which a cell may still commit
         self.descriptors: OpenDescriptors | None = None
 
     @property
@@ -63,15 +64,21 @@ class Generations:
     def commit(
         self, base: Generation, state: ShellState, *, origin: str, descriptors: OpenDescriptors | None = None
     ) -> bool:
-        """Make a state the newest, unless another has come after the one that it was made from."""
-        if base is not self.newest:
+        """Make a state the newest, unless there was a change after the one that it was made from."""
+        if base is not self.newest and not self._is_unchanged_since(base):
             return False
         self._append(state, origin, descriptors)
+        self._bases.append(self.newest)
         return True
+
+    def _is_unchanged_since(self, base: Generation) -> bool:
+        """Whether cells that were quicker have left everything as it was."""
+        return base in self._bases and self.descriptors is None and self.newest.state.is_as(base.state)
 
     def reset(self) -> None:
         """Have the first state once more; the one that was is the one before it."""
         self._append(self.first.state, FROM_START, None)
+        self._forget_bases()
 
     def go_back(self, cells: int) -> tuple[Generation, ...]:
         """Have an earlier state once more, as though what came after it had never been.
@@ -85,7 +92,14 @@ class Generations:
         if cells >= len(self._kept):
             raise NoEarlierStateError(cells, known=len(self._kept) - 1)
         self.descriptors = None
-        return tuple(self._kept.pop() for _ in range(cells))
+        given_up = tuple(self._kept.pop() for _ in range(cells))
+        self._forget_bases()
+        return given_up
+
+    def _forget_bases(self) -> None:
+        """What cells that run now will leave is not wanted, changed or not."""
+        self._bases.clear()
+        self._bases.append(self.newest)
 
     def _append(self, state: ShellState, origin: str, descriptors: OpenDescriptors | None) -> None:
         self._last_number += 1

@@ -143,6 +143,14 @@ class ShellState:
         declaration = self.variables.get(name.encode(), b"")
         return os.fsdecode(_value(declaration)) if b"=" in declaration else None
 
+    def is_as(self, other: ShellState) -> bool:
+        """Whether a user would say that nothing has changed: time has passed, and bash has found commands."""
+        return self._without_what_passes() == other._without_what_passes()
+
+    def _without_what_passes(self) -> ShellState:
+        variables = {name: text for name, text in self.variables.items() if name != b"SECONDS"}
+        return replace(self, variables=variables, commands=b"")
+
     def for_program(self) -> ShellState:
         """What of the state another program is started with: nothing that would run commands before it, or stop it."""
         ignored = {name: command for name, command in self.traps.items() if command == b"''"}
