@@ -202,6 +202,7 @@ class OutputPump:
                 self._send()
                 self._page.broken()
                 say(self._sink, notice)
+                self._head.count(notice)
                 self._spend(notice)
 
     def _take(self, chunk: OutputChunk) -> None:
