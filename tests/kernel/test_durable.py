@@ -75,10 +75,14 @@ def test_a_restarted_kernel_lists_follows_feeds_and_waits_for_it(
     blocking_lifeline.released()
 
 
-def test_a_cell_in_the_foreground_goes_on_as_well(new_kernel: NewKernel, blocking_lifeline: BlockingLifeline) -> None:
+@pytest.mark.parametrize("end", [_restart, _restart_now])
+def test_a_cell_in_the_foreground_goes_on_as_well(
+    new_kernel: NewKernel, blocking_lifeline: BlockingLifeline, end: Callable[[Driver], None]
+) -> None:
+    """Jupyter: a restart interrupts first, and only then asks for the shutdown."""
     kernel = new_kernel()
     _start(kernel, blocking_lifeline, "sleep 600 & exit 5", options="--durable")
-    _restart_now(kernel)
+    end(kernel)
     kernel.run("%send job it", timeout=SECONDS)
     while _job(kernel)["exit_code"] is None:
         pass
@@ -88,6 +92,14 @@ def test_a_cell_in_the_foreground_goes_on_as_well(new_kernel: NewKernel, blockin
     assert kernel.run("%kill job", timeout=SECONDS).status == "ok"
     wait_gone(job["leftovers"][0])
     assert _job(kernel)["exit_code"] == 5
+
+
+def test_a_durable_cell_is_interrupted_as_any_other(new_kernel: NewKernel, blocking_lifeline: BlockingLifeline) -> None:
+    """Ours: where nothing but an interrupt comes it is meant."""
+    kernel = new_kernel()
+    request = _start(kernel, blocking_lifeline, "exit 0", options="--durable")
+    kernel.manager.interrupt_kernel()
+    assert kernel.finish(request).content["ename"] == "Interrupted"
 
 
 def test_an_interrupt_from_the_restarted_kernel_ends_it_as_an_interrupt(

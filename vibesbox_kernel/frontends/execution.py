@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+MAX_EXPECTED = 100
 _INTERRUPTED = Failure("Interrupted", "interrupted")
 
 
@@ -63,6 +64,8 @@ class CellExecutor:
     def expect(self, request: str) -> None:
         """A request will soon ask to execute; from now on an interrupt means it, too."""
         self._expected[request] = False
+        if len(self._expected) > MAX_EXPECTED:  # cells that were aborted are never run, and nobody says so
+            del self._expected[next(iter(self._expected))]
 
     def forget(self, request: str) -> None:
         """A request is over, whatever became of it."""

@@ -85,6 +85,7 @@ class VibesboxKernel(ConfiguredSettings, QuickAnswers):
 
     async def do_shutdown(self, restart: bool) -> dict[str, Any]:
         """End every session and let the broker go; what is not gone in time the broker ends without us."""
+        self.sessions.engine.post(self._runner.foreground.leave)
         try:
             async with asyncio.timeout(SHUTDOWN_SECONDS):
                 await self.sessions.engine.run(self._close())
@@ -117,15 +118,18 @@ class VibesboxKernel(ConfiguredSettings, QuickAnswers):
 
     # Running
 
+    def set_parent(self, ident: Any, parent: dict[str, Any], channel: str = "shell") -> None:
+        """Have an interrupt meet a cell as soon as a front-end can know of it: "busy" is said right after this."""
+        super().set_parent(ident, parent, channel)
+        if parent and parent["header"]["msg_type"] == "execute_request":
+            self.sessions.engine.post(self._cells.expect, _request_id(parent))
+
     async def execute_request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
-        """Have an interrupt meet this request as soon as a front-end can know of it."""
-        request = _request_id(parent)
-        engine = self.sessions.engine
-        engine.post(self._cells.expect, request)
+        """Run a cell; whatever becomes of it, it is expected no more."""
         try:
             await super().execute_request(stream, ident, parent)
         finally:
-            engine.post(self._cells.forget, request)
+            self.sessions.engine.post(self._cells.forget, _request_id(parent))
 
     async def do_execute(
         self,

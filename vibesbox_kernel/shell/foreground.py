@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
@@ -14,6 +15,10 @@ from vibesbox_kernel.shell.references import label
 if TYPE_CHECKING:
     from vibesbox_kernel.sessions import SessionManager
     from vibesbox_kernel.shell.escalation import Interruption
+
+
+LEAVING_SECONDS = 0.3
+"""So soon after its interrupt a shutdown or restart is asked for, if it is one (jupyter_client)."""
 
 
 class Awaited(Protocol):
@@ -39,6 +44,7 @@ class Foreground:
         self._awaited: list[Awaited] = []
         self._beginning = 0
         self._interrupt_early = False
+        self._leaving = asyncio.Event()
 
     @property
     def is_beginning(self) -> bool:
@@ -60,7 +66,7 @@ class Foreground:
         """Somebody waits for it from now on; it gets the interrupt that came before it was there."""
         self._awaited.append(awaited)
         if self._interrupt_early:
-            await _interrupt(awaited)
+            await self._interrupt(awaited)
 
     def discard(self, awaited: Awaited) -> None:
         """Nobody waits for it any more. Idempotent."""
@@ -70,7 +76,20 @@ class Foreground:
     async def interrupt(self) -> None:
         """Interrupt all of it, and what is beginning."""
         self._interrupt_early = self._beginning > 0
-        await asyncio.gather(*map(_interrupt, self._awaited))
+        await asyncio.gather(*map(self._interrupt, self._awaited))
+
+    def leave(self) -> None:
+        """This program ends: an interrupt is for nothing that is to outlive it."""
+        self._leaving.set()
+
+    async def _interrupt(self, awaited: Awaited) -> None:
+        """Interrupt, but for what is durable not as the first part of a shutdown: that begins with an interrupt."""
+        if self._manager.info(awaited.session_id).durable:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LEAVING_SECONDS):
+                    await self._leaving.wait()
+                return
+        await _interrupt(awaited)
 
     async def interrupt_one(self, ref: int | str | None = None) -> SessionInfo:
         """Interrupt one session, whether somebody waits for it or not.
