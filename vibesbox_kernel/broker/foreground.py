@@ -57,14 +57,16 @@ class Foreground:
         members: The leader and what it waits for, in the order in which they are to be told: a shell before what it
             waits for, or it would take that for ended by something else; the reader of a pipe before its writer, or
             that would have come to an end of file, and a good one, before its turn.
-        busy: Those of whom more will be known in a moment: shells that did not wait when they were looked at, as they
-            may fork or were only just forked themselves, and what was just becoming another program.
+        busy: The shells among them that did not wait when they were looked at: they may fork the next moment.
+        unclear: Children of shells that may just be becoming another program, and lay their pipes for it: what they are
+            joined to was not seen for sure.
         doubts: What else may be for it.
         jobs: What it is not for; without what is below them.
     """
 
     members: list[int] = field(default_factory=list)
     busy: list[int] = field(default_factory=list)
+    unclear: list[int] = field(default_factory=list)
     doubts: list[Doubt] = field(default_factory=list)
     jobs: list[int] = field(default_factory=list)
 
@@ -102,13 +104,17 @@ def _awaited_by(pid: int, members: list[int], found: Foreground) -> list[tuple[i
     if not parent.is_shell or not children:
         return [(child, members) for child in children]
     stands = {child: standing(child) for child in children[-MAX_JOINED:]}
-    found.busy += [child for child, one in stands.items() if not one.links and may_be_signalled(child)]
+    found.unclear += [child for child, one in stands.items() if _is_becoming_another(child, one)]
     awaited = _awaited(parent, stands, children[-1])
     found.jobs += [child for child in children if child not in awaited]
     if _may_be_a_job(stands[children[-1]], parent):
         found.doubts.append(Doubt(pid, children[-1]))
         members = found.doubts[-1].members
     return [(child, members) for child in stands if child in awaited]
+
+
+def _is_becoming_another(pid: int, one: Standing) -> bool:
+    return (one.is_shell and not one.is_asleep) or (not one.links and may_be_signalled(pid))
 
 
 def _awaited(shell: Standing, stands: dict[int, Standing], newest: int) -> set[int]:

@@ -20,6 +20,9 @@ CALM_LOOKS = 20
 CALM_SECONDS = 0.002
 """So often, and after such pauses, a shell is looked at that is just about to do something."""
 
+UNCLEAR_LOOKS = 5
+"""So often a child of a shell is that is just becoming a program; it may be a busy job as well, which stays so."""
+
 FORK_SECONDS = 0.001
 """What a fork takes that has already begun."""
 
@@ -81,7 +84,7 @@ class Interrupting:
             on_done(Interrupted())
             return
         wanted = foreground(session.pid)
-        if wanted.busy and looks < CALM_LOOKS:
+        if looks < (CALM_LOOKS if wanted.busy else UNCLEAR_LOOKS if wanted.unclear else 0):
             self._loop.call_later(CALM_SECONDS, lambda: self._begin_when_calm(session, on_done, looks=looks + 1))
             return
         done = Interrupted(jobs=described(wanted.jobs, MAX_DESCRIBED))
