@@ -112,7 +112,7 @@ def test_a_willing_cell_ends_with_an_error_that_aborts_what_comes_after_it_and_k
     assert "[vibesbox: interrupted: SIGINT to the shell (pid " in result.text
     assert "left running in the background: sleep 1000 (pid " in result.text
     assert kernel.ask(queued)["status"] == "aborted"
-    after = kernel.run("echo $kept $PWD")
+    after = kernel.run("trap - INT; echo $kept $PWD")  # traps are carried on as well
     assert after.text == f"{kind} /usr\n"
     pid = result.metadata["pid"]
     assert kernel.run(f"%kill -9 {pid}").status == "ok"  # the job was left alone, and is all that runs
@@ -149,7 +149,7 @@ def test_an_unwilling_cell_is_ended_by_the_second_interrupt_which_names_what_it_
     assert f"sleep 1000 (pid {job})" in result.text.partition("SIGTERM")[2]
     assert not is_alive(job)
     blocking_lifeline.released()
-    assert kernel.run("echo $kept").text == "before\n"
+    assert kernel.run("trap - INT TERM; echo $kept").text == "before\n"
 
 
 def test_what_does_not_heed_an_interrupt_in_time_is_ended_without_a_second(
