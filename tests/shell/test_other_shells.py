@@ -57,6 +57,7 @@ _CARRIED_BY_ZSH = [
     ("integer i=3; float f=2.5; readonly r=4", "i=i+1; print $i $((f * 2)) $r", "4 5. 4\n"),
     ("export e=1", "sh -c 'echo $e'", "1\n"),
     ("f() { print -r -- f $1; }", "f x", "f x\n"),
+    ("TRAPINT() { print got it; }", "kill -INT $$; print on", "got it\non\n"),
     ("alias ll='echo long'; alias -g G='| tr a-z A-Z'", "ll G", "LONG\n"),
     ("setopt extendedglob; touch aa ab", "print -r -- a^b", "aa\n"),
     ("setopt nounset", "print ${nothing-unset}", "unset\n"),

@@ -22,7 +22,7 @@ _FILES = frozenset(
         "restore.sh",
         "state",
     }
-    | {"syntax.log", "unread", "launch", "carried", "options", "traps"}
+    | {"syntax.log", "unread", "launch", "carried", "options", "traps", "trap-functions"}
 )
 """What Vibesbox and its bash texts call their own files there (see ``cell_files``)."""
 

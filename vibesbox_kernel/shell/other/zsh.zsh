@@ -13,6 +13,7 @@
         # Before the options are zsh's own again: what tells of the user's.
         builtin setopt >|$__vb_cell/options
         builtin trap >|$__vb_cell/traps
+        builtin typeset -f TRAPINT TRAPTERM >|$__vb_cell/trap-functions || : # which `trap` takes away
         builtin emulate -LR zsh
         builtin zmodload zsh/parameter
         builtin trap '' INT TERM
@@ -42,6 +43,7 @@
             builtin print -r -- $'\n'"$__vb_mark late"
             builtin print -r -- "umask $(builtin umask)"
             builtin typeset -f
+            builtin print -r -- "$(<$__vb_cell/trap-functions)"
             builtin alias -L
             builtin alias -sL
             builtin hash -dL
