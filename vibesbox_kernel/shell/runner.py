@@ -1,7 +1,7 @@
 """Runs cells: each in its own bash and its own session, with the shell's state carried from one to the next.
 
 Everything here happens on the manager's engine. What a cell passes through: ``script`` makes it ready, ``spare`` has
-the bash, ``running`` begins it, ``handing_over`` waits for its end, ``succession`` takes what it leaves to the next.
+the bash, ``running`` begins it, ``cell_endings`` sees it to its end, ``succession`` takes what it leaves to the next.
 """
 
 from __future__ import annotations
@@ -12,28 +12,24 @@ import logging
 import os
 import secrets
 import shutil
-import time
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vibesbox_kernel.errors import (
     SessionEndedError,
-    SessionNotFoundError,
-    SessionTimeoutError,
     ShellNotFoundError,
     ShellStateError,
     VibesboxError,
 )
-from vibesbox_kernel.models import EndReason, SessionInfo
+from vibesbox_kernel.models import SessionInfo
 from vibesbox_kernel.shell.cell import Cell
+from vibesbox_kernel.shell.cell_endings import CellEndings
 from vibesbox_kernel.shell.cell_files import Driver
 from vibesbox_kernel.shell.conversation import Respondent
 from vibesbox_kernel.shell.following import follow, open_view
 from vibesbox_kernel.shell.foreground import Foreground
 from vibesbox_kernel.shell.generations import Generation, Generations
-from vibesbox_kernel.shell.handing_over import CellEnd, wait_for_end
-from vibesbox_kernel.shell.notes import say, say_how_it_ended
-from vibesbox_kernel.shell.outcome import CellOutcome, outcome_in_background, outcome_not_started, outcome_of
+from vibesbox_kernel.shell.outcome import CellOutcome, outcome_in_background
 from vibesbox_kernel.shell.references import find
 from vibesbox_kernel.shell.rerunning import RememberedOptions
 from vibesbox_kernel.shell.running import Running, begin, while_ours
@@ -41,18 +37,12 @@ from vibesbox_kernel.shell.script import Script, make_script
 from vibesbox_kernel.shell.settings import Settings
 from vibesbox_kernel.shell.sink import OutputSink
 from vibesbox_kernel.shell.startup import first_state
-from vibesbox_kernel.shell.succession import LATER_SECONDS, Succession
-from vibesbox_kernel.shell.turn import why_never
+from vibesbox_kernel.shell.succession import Succession
 
 if TYPE_CHECKING:
     from vibesbox_kernel.sessions import SessionManager
 
 logger = logging.getLogger(__name__)
-
-BRIEF_SECONDS = 0.1
-"""A cell that took longer is told of when all that is known of it, some milliseconds later."""
-
-REAPED_SECONDS = 0.1
 
 
 class CellRunner:
@@ -83,8 +73,7 @@ class CellRunner:
         self.foreground = Foreground(manager)
         self.remembered = RememberedOptions()
         self._tasks: set[asyncio.Task[CellOutcome]] = set()
-        self._handing_over: dict[asyncio.Task[Any], Running] = {}
-        self._hurry = asyncio.Event()
+        self._endings: CellEndings | None = None
 
     @property
     def generation(self) -> Generation:
@@ -222,6 +211,7 @@ class CellRunner:
         state, notices = await first_state(self._manager, self._driver, cwd=self._cwd, settings=self.settings.now)
         self._notices += notices
         self._succession = Succession(self._manager, self._driver, state, self.settings)
+        self._endings = CellEndings(self._manager, self._succession, self.foreground, self._notices)
 
     # Running
 
@@ -248,13 +238,13 @@ class CellRunner:
             await self._start()
             running = await self._begin_cell(cell, label, sink, respondent)
         self._manager.engine.start(
-            while_ours(running.session, self._see_to_its_end(running)), name=f"vibesbox-end-{label}"
+            while_ours(running.session, self._require_endings().see_to_its_end(running)), name=f"vibesbox-end-{label}"
         )
         if running.foreground:
             await self.foreground.add(running)
             return await running.outcome
         self._require_succession().prewarm_soon()
-        running.tell(outcome_in_background(running, notices=self._take_notices(running)))
+        running.tell(outcome_in_background(running, notices=self._require_endings().take_notices(running)))
         return running.outcome.result()
 
     async def _begin_cell(self, cell: Cell, label: str, sink: OutputSink, respondent: Respondent | None) -> Running:
@@ -298,93 +288,9 @@ class CellRunner:
                 await succession.give_back(waiting)
             raise
 
-    # Ending
-
-    async def _see_to_its_end(self, running: Running) -> None:
-        try:
-            if not await running.turn.wait():
-                running.tell(self._not_started(running))
-                return
-            if running.foreground:
-                await self._tell_ahead(running)
-            running.tell(await self._whole_end(running))
-        except BaseException as error:
-            if not running.fail(error):
-                raise
-        finally:
-            await running.interruption.end()
-            running.ask_no_more()
-            self.foreground.discard(running)
-            if running.goes_on:
-                closing = while_ours(running.session, say_how_it_ended(self._manager, running))
-                self._manager.engine.start(closing, name="vibesbox-closing")
-            if not running.outlives_us:
-                asyncio.get_running_loop().call_later(LATER_SECONDS, running.waiting.directory.remove)
-
-    async def _tell_ahead(self, running: Running) -> None:
-        """Tell the outcome of a cell that was brief and calm as soon as it is announced, before its state is there."""
-        handover = await self._manager.wait_handover(running.waiting.session_id, announced=True)
-        took = time.monotonic() - running.turn.came_at
-        if not handover.announced or took > BRIEF_SECONDS or running.interruption.requested or not running.foreground:
-            return
-        await self._flush(running)
-        end = CellEnd(handover.exit_status, None, handover.others, None if handover.others else EndReason.EXITED)
-        running.tell(outcome_of(running, end, took=took, notices=self._take_notices(running)))
-        self.foreground.discard(running)
-        task = asyncio.current_task()
-        assert task is not None
-        self._handing_over[task] = running
-        task.add_done_callback(self._handing_over.pop)
-        await self._let_the_outcome_out()
-
-    async def _whole_end(self, running: Running) -> CellOutcome:
-        end = await wait_for_end(
-            self._manager,
-            running.waiting,
-            interrupted=lambda: running.interruption.requested,
-            hands_on=lambda: running.foreground and running.script.replacement is None,
-        )
-        took = time.monotonic() - running.turn.came_at
-        await running.interruption.end()
-        if running.interruption.escalated and end.others:
-            await running.interruption.end_rest()
-        await self._flush(running)
-        if not end.others and took > BRIEF_SECONDS:
-            # What it has used is known when it is reaped, milliseconds later: no brief cell is held up for that.
-            with contextlib.suppress(SessionNotFoundError, SessionTimeoutError):
-                await self._manager.wait(running.waiting.session_id, REAPED_SECONDS)
-        notices: tuple[str, ...] = ()
-        if running.foreground:
-            succession = self._require_succession()
-            notices = (*self._take_notices(running), *succession.commit(running, end))
-            if running.outcome.done():
-                succession.prewarm()
-            else:
-                succession.prewarm_soon()
-        return outcome_of(running, end, took=took, notices=notices)
-
-    def _not_started(self, running: Running) -> CellOutcome:
-        """A cell has left its queue: the shell is as if it had never been."""
-        why = why_never(self._manager, running.waiting.session_id)
-        notices: tuple[str, ...] = ()
-        if running.foreground:
-            notices = self._take_notices(running)
-            self._require_succession().prewarm_soon()
-        else:
-            say(running.sink, f"not started: {why}")
-        return outcome_not_started(running, why=why, notices=notices)
-
-    async def _let_the_outcome_out(self) -> None:
-        """Leave the interpreter to whoever brings the outcome to the user, unless the state is waited for."""
-        self._hurry.clear()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LATER_SECONDS):
-                await self._hurry.wait()
-
     async def _settled(self) -> None:
-        if self._handing_over:
-            self._hurry.set()
-            await asyncio.wait(list(self._handing_over))
+        if self._endings is not None:
+            await self._endings.settled()
 
     async def _ready(self) -> None:
         await self._start()
@@ -394,23 +300,9 @@ class CellRunner:
         await self._ready()
         change(self._require_succession())
 
-    async def _flush(self, running: Running) -> None:
-        cursor = self._manager.exited_cursor(running.waiting.session_id)
-        if cursor is not None:
-            await running.pump.flush_to(cursor)
-        running.ask_no_more()
-
-    def _take_notices(self, running: Running) -> tuple[str, ...]:
-        """What is to be told with a cell's outcome, once."""
-        if running.outcome.done():
-            return ()
-        notices = (*self._notices, *running.script.notices)
-        self._notices.clear()
-        return notices
-
     async def _interrupt(self) -> None:
-        for running in self._handing_over.values() if self.foreground.is_beginning else ():
-            await running.interruption.request()
+        if self._endings is not None and self.foreground.is_beginning:
+            await self._endings.interrupt()
         await self.foreground.interrupt()
 
     async def _follow(self, ref: int | str, sink: OutputSink, respondent: Respondent | None, lines: int) -> CellOutcome:
@@ -432,3 +324,8 @@ class CellRunner:
         if self._succession is None:
             raise ShellStateError("the shell has not started yet")
         return self._succession
+
+    def _require_endings(self) -> CellEndings:
+        if self._endings is None:
+            raise ShellStateError("the shell has not started yet")
+        return self._endings
