@@ -23,13 +23,17 @@ def gate(isolation: Path) -> Path:
     return isolation / "gate"
 
 
-def test_half_a_character_is_not_taken_for_the_end_of_output(kernel: Driver, gate: Path) -> None:
+def test_half_a_character_is_not_taken_for_the_end_of_output(kernel: Driver, gate: Path, isolation: Path) -> None:
     """%%bash: a read that holds only a part of a UTF-8 character ends all output, and the reply is ok."""
-    request = kernel.start(rf"printf 'one\n\xc3'; read line <{gate}; printf '\xa9\n'; read line <{gate}; echo THE REST")
+    second = isolation / "second"  # whoever has written to the first may still have it open
+    os.mkfifo(second)
+    request = kernel.start(
+        rf"printf 'one\n\xc3'; read line <{gate}; printf '\xa9\n'; read line <{second}; echo THE REST"
+    )
     kernel.wait_text(request, "one\n")
     gate.write_text("go\n")
     kernel.wait_text(request, "é\n")
-    gate.write_text("go\n")
+    second.write_text("go\n")
     assert kernel.finish(request).text == "one\né\nTHE REST\n"
 
 

@@ -44,6 +44,8 @@ class Foreground:
         self._awaited: list[Awaited] = []
         self._beginning = 0
         self._interrupt_early = False
+        self._begun = asyncio.Event()
+        self._begun.set()
         self._leaving = asyncio.Event()
 
     @property
@@ -57,10 +59,17 @@ class Foreground:
         if not self._beginning:
             self._interrupt_early = False
         self._beginning += 1
+        self._begun.clear()
         try:
             yield
         finally:
             self._beginning -= 1
+            if not self._beginning:
+                self._begun.set()
+
+    async def begun(self) -> None:
+        """Wait until all that is beginning has begun, or has failed to."""
+        await self._begun.wait()
 
     async def add(self, awaited: Awaited) -> None:
         """Somebody waits for it from now on; it gets the interrupt that came before it was there."""

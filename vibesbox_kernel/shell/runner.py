@@ -312,6 +312,7 @@ class CellRunner:
         return await follow(self._manager, self.foreground, view, interrupt_grace=self.settings.now.interrupt_grace)
 
     async def _let_go(self, ref: int | str | None) -> SessionInfo:
+        await self.foreground.begun()  # a cell may say that it runs before we know it
         info = self.foreground.let_go(ref)
         self._require_succession().prewarm_soon()  # the bash that the next cell was to have is this one
         return info
