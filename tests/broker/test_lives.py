@@ -413,6 +413,30 @@ def test_a_cancelled_session_tells_an_end_and_has_no_status(house: House):
     assert house.events == ["started", "queued", "drained", "ended"]
 
 
+def test_what_is_being_cancelled_stays_cancelled_when_it_is_killed_too(house: House):
+    """CI: the bash of a session that waited for its turn was ready, and on its way out when the user's kill came."""
+    house.supervisor.set_parallel(None, 1)
+    house.start("read go")
+    session = house.start("read go", listed=False)
+    house.supervisor.begin(
+        session,
+        command="true",
+        name=None,
+        control=b"",
+        durable=False,
+        policy=Policy(),
+        cwd="/",
+        unattended=None,
+        token="",
+        lets_go=False,
+    )
+    assert session.queued
+    for reason in ("terminated", "killed"):
+        house.supervisor.end(session, reason=reason, grace=0)
+    house.until(lambda: session.over)
+    assert (session.end_reason, session.duration) == ("cancelled", 0.0)
+
+
 def test_the_stop_of_a_leader_is_forgotten_with_it(house: House):
     """Ours: nothing is settled or signalled for a leader that is reaped; its number may be another's by now."""
     session = house.start("kill -STOP $$; exit 7")

@@ -404,8 +404,8 @@ def test_a_running_session_is_sent_to_the_background_from_another_thread(shell, 
 
     thread = threading.Thread(target=send_away)
     thread.start()
-    out = shell.ok(f"%session --name long exec 9>{fifo.path}; echo up >&9; sleep 600")
-    thread.join()
+    shell.ip.user_ns["thread"] = thread  # the cell ends when both have said what they have to say
+    out = shell.ok(f"%session --name long exec 9>{fifo.path}; echo up >&9; sleep 600\nthread.join()")
     assert "long (pid " in out
     assert "goes on in the background" in out
     assert "running" in shell.ok("%ps")

@@ -158,6 +158,9 @@ class FakeManager:
     def output_end(self, ref: int | str) -> int:
         return len(self._find(ref).output)
 
+    async def newest_output_end(self, ref: int | str) -> int:
+        return self.output_end(ref)
+
     async def refresh_usage(self) -> None:
         pass
 

@@ -79,6 +79,23 @@ async def test_a_program_that_is_killed_on_its_screen_takes_no_later_output_with
 
 
 @pytest.mark.anyio
+async def test_a_shell_that_draws_by_itself_is_not_over_when_what_it_ran_is_gone():
+    """CI: `printf '\\e[?1049h'; seq 50; sleep 1` was shown from the moment at which seq was gone."""
+    async with stage() as on:
+        on.manager.processes_of[on.session.info.session_id] = (ProcessInfo(pid=5, command="seq"),)
+        on.write(b"before\n\x1b[?1049h\x1b[Hdrawn")
+        await on.clock.advance(0.1)
+        on.manager.processes_of.clear()
+        await on.clock.advance(1)
+        on.write(b"drawn too")
+        await on.clock.advance(1)
+        on.write(b"\x1b[?1049lafter\n", eof=True)
+        await on.clock.advance(1)
+        assert on.sink.shown == "before\nafter\n"
+        assert "a program draws" in on.sink.all("line")[0]
+
+
+@pytest.mark.anyio
 async def test_a_screen_that_is_over_at_once_is_not_worth_a_word():
     async with stage() as on:
         on.write(LESS + b"\rafter\n", eof=True)

@@ -335,7 +335,7 @@ class Supervisor:
             self._finish(session, CANCELLED, on_done)
             return
         # Prepared: its shell waits, and is not needed; how that ends says nothing.
-        session.settled = True
+        session.settled, session.began_at = True, 0.0
         self._endings.begin(session, reason=CANCELLED, grace=0, on_done=on_done)
 
     def _announce(self, kind: str, session: Session) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 
-from vibesbox_kernel.errors import BrokerError
+from vibesbox_kernel.errors import BrokerError, SessionEndedError
 from vibesbox_kernel.models import OutputChunk, Usage
 from vibesbox_kernel.sessions.base import ManagerPart
 from vibesbox_kernel.sessions.hub import on_engine
@@ -26,6 +26,20 @@ class ReadingSessions(ManagerPart):
     def output_end(self, ref: Ref) -> int:
         """Cursor behind the last byte that a session is known to have put out, stored or dropped."""
         return self._find(ref).record["end_cursor"]
+
+    @on_engine
+    async def newest_output_end(self, ref: Ref) -> int:
+        """Have stored what a session of ours has written up to now; the cursor behind that.
+
+        The broker reads what comes little by little a millisecond late: who has seen another sign of the session's
+        (a file, an answer) would otherwise miss the line before it.
+        """
+        entry = self._find(ref)
+        if self.hub.is_ours(entry) and not entry.over:
+            with contextlib.suppress(TimeoutError, BrokerError, SessionEndedError):  # what is stored stands
+                async with asyncio.timeout(USAGE_SECONDS):
+                    await self.hub.catch_up(entry.session_id)
+        return entry.record["end_cursor"]
 
     async def read_output(self, ref: Ref) -> str:
         """What a session has put out since the last call; never waits.
@@ -65,6 +79,7 @@ class ReadingSessions(ManagerPart):
 
     async def tail(self, ref: Ref, lines: int = 10) -> str:
         """The last lines of a session's output, running or ended."""
+        await self.newest_output_end(ref)
         return last_lines(self._find(ref).spool, lines).decode("utf-8", "replace")
 
     @on_engine

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from vibesbox_kernel.errors import BrokerError, SessionEndedError, SessionNotFoundError
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from vibesbox_kernel.shell.pacing import Clock
 
 LOOK_SECONDS = 0.5
+STAY_SECONDS = 0.25
+"""Who is gone by then has helped a shell that draws by itself (``tput smcup``, ``seq``): its end is not the screen's."""
 
 
 class FullScreen:
@@ -32,9 +35,14 @@ class FullScreen:
         self._looked_at = 0.0
 
     async def began(self) -> str:
-        """Find the program that has begun to draw; returns what the user should be told."""
-        processes = await self._processes(awaited=True)
-        self._program = processes[-1] if processes else None
+        """Find the program that has begun to draw; returns what the user should be told.
+
+        Takes ``STAY_SECONDS``, in which it must stay.
+        """
+        candidates = await self._processes(awaited=True)
+        await self._clock.wait(asyncio.Event(), STAY_SECONDS)
+        stayed = [one for one in await self._processes(awaited=True) if one in candidates[-1:]]
+        self._program = stayed[-1] if stayed else None
         info = self._manager.info(self._session_id)
         who = named([self._program], leader=info.pid) if self._program else "a program"
         ref = info.name or info.pid

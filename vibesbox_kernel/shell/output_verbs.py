@@ -30,7 +30,7 @@ async def show_tail(manager: SessionManager, ref: str, *, lines: int = 10) -> Ve
         SessionNotFoundError: There is no such session.
     """
     info = await find(manager, ref)
-    end = manager.output_end(info.session_id)
+    end = await manager.newest_output_end(info.session_id)
     view = await read_tail(manager, info.session_id, oldest=0, end=end, max_lines=lines, max_bytes=MAX_SHOWN_BYTES)
     shown = view.data.count(b"\n") + (not view.data.endswith(b"\n"))
     cut = shown < lines and view.start > info.dropped_bytes
@@ -93,7 +93,7 @@ async def follow_output(
 
 async def tail_start(manager: SessionManager, ref: str, *, lines: int) -> int:
     """The cursor at which the last lines begin (within what a page can bear)."""
-    end = manager.output_end(ref)
+    end = await manager.newest_output_end(ref)
     view = await read_tail(manager, ref, oldest=0, end=end, max_lines=lines, max_bytes=MAX_SHOWN_BYTES)
     return view.start
 
@@ -101,7 +101,7 @@ async def tail_start(manager: SessionManager, ref: str, *, lines: int) -> int:
 async def _copy(manager: SessionManager, session_id: str, file: BinaryIO) -> tuple[int, int]:
     """Write what is stored now; returns how many bytes were written, and how many were gone."""
     cursor = written = dropped = 0
-    end = manager.output_end(session_id)
+    end = await manager.newest_output_end(session_id)
     while cursor < end:
         chunk = await manager.read(session_id, cursor, max_bytes=_SAVE_BYTES)
         await asyncio.to_thread(file.write, chunk.data)
