@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 0.5
 STAY_SECONDS = 0.25
-"""Who is gone by then has helped a shell that draws by itself (``tput smcup``, ``seq``): its end is not the screen's."""
+"""Who is gone by then has helped a shell that draws by itself (``tput``, ``seq``): its end is not the screen's."""
 
 
 class FullScreen:
