@@ -9,7 +9,8 @@ import pytest
 
 from tests.widgets.fake_manager import FakeManager
 from vibesbox_kernel.shell.table_text import session_row
-from vibesbox_kernel.widgets.static_view import show_table
+from vibesbox_kernel.widgets.static_view import show_live
+from vibesbox_kernel.widgets.table import SessionTable
 
 pytestmark = pytest.mark.usefixtures("recorded")
 
@@ -35,13 +36,8 @@ class Cell:
 
 def test_the_live_view_and_its_picture_are_two_outputs_tied_by_a_mark(manager: FakeManager) -> None:
     cell = Cell()
-    table = show_table(
-        cast("Any", manager),
-        cell,
-        describe=session_row,
-        draw_text=lambda: "no sessions",
-        draw_html=lambda: "<p>none</p>",
-    )
+    table = SessionTable(cast("Any", manager), describe=session_row)
+    show_live(table, cell, manager.engine.loop, text=lambda: "no sessions", html=lambda: "<p>none</p>")
     live, picture = cell.shown
     assert live["data"][VIEW]["model_id"] == table.model_id
     assert "text/html" not in live["data"]
@@ -62,7 +58,8 @@ def test_the_picture_is_drawn_anew_when_a_session_begins_or_ends(
     def count() -> str:
         return f"{len(manager.list_sessions())} sessions"
 
-    table = show_table(cast("Any", manager), cell, describe=session_row, draw_text=count, draw_html=count)
+    table = SessionTable(cast("Any", manager), describe=session_row)
+    show_live(table, cell, manager.engine.loop, text=count, html=count)
     manager.engine.post(manager.start, "make")
     cell.wait_for_text("1 sessions")
     assert cell.shown[-1]["display_id"] == cell.shown[1]["display_id"]

@@ -123,7 +123,7 @@ def test_usage_is_measured_only_while_a_view_is_there_and_something_runs(
 def test_a_view_that_fell_silent_long_ago_is_not_measured_for(
     table: SessionTable, manager: FakeManager, on_engine: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vibesbox_kernel.widgets.table.VIEW_LEASE_SECONDS", -1.0)
+    monkeypatch.setattr("vibesbox_kernel.widgets.live.VIEW_LEASE_SECONDS", -1.0)
     on_engine(manager.start, "make")
     say(table, {"op": "alive"})
     comm_of(table).wait(lambda comm: len(rows_of(comm)) == 1)

@@ -7,9 +7,8 @@ import contextlib
 import getpass
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
-from weakref import WeakSet
 
 from IPython.core.error import UsageError
 from IPython.core.magic import no_var_expand
@@ -47,7 +46,6 @@ from vibesbox_kernel.shell.privacy import is_private
 from vibesbox_kernel.shell.references import find
 from vibesbox_kernel.shell.rerunning import cell_again
 from vibesbox_kernel.shell.stream import OutputPump
-from vibesbox_kernel.shell.table_text import html_table, session_row, text_table
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -55,9 +53,7 @@ if TYPE_CHECKING:
     from vibesbox_kernel.sessions import SessionManager
     from vibesbox_kernel.shell.runner import CellRunner
     from vibesbox_kernel.shell.verb_result import VerbResult
-    from vibesbox_kernel.widgets.table import SessionTable
-
-_ALL = 1000
+    from vibesbox_kernel.widgets.views import Views
 
 T = TypeVar("T")
 
@@ -80,7 +76,6 @@ class Magics:
         self._display = Display(shell)
         self._foreground = Foreground(manager, runner, self._display)
         self._mark_uses = MarkUses(MAGICS)
-        self._tables: WeakSet[SessionTable] = WeakSet()
         self._replaced: list[tuple[str, str, Any]] = []
 
     def register(self) -> None:
@@ -101,8 +96,8 @@ class Magics:
             if before is not None:
                 known[name] = before
         self._foreground.close()
-        for table in list(self._tables):
-            table.close()
+        if "_views" in self.__dict__:
+            self._views.close()
 
     def _add(self, kind: Literal["line", "cell"], name: str, function: Callable[..., object]) -> None:
         function.__name__ = function.__qualname__ = name
@@ -202,29 +197,16 @@ class Magics:
                 return result.data
         return None
 
+    @cached_property
+    def _views(self) -> Views:
+        from vibesbox_kernel.widgets.views import Views  # ipywidgets: only when a view is wanted
+
+        return Views(self._manager, lambda: self._display.width)
+
     def _show_table(self, args: PsArgs) -> None:
-        from vibesbox_kernel.widgets.rows import select
-        from vibesbox_kernel.widgets.static_view import show_table  # ipywidgets: only when a table is wanted
-
-        output, width = self._display.cell_output(), self._display.width
-        if output is None:
-            return
-        running_limit, ended_limit = (_ALL, _ALL) if args.all else (100, 20)
-
-        def shown() -> tuple[SessionInfo, ...]:
-            sessions = self._manager.list_sessions()
-            return select(sessions, running_limit=running_limit, ended_limit=ended_limit).shown
-
-        table = show_table(
-            self._manager,
-            output.display,
-            describe=session_row,
-            draw_text=lambda: text_table(shown(), now=datetime.now(UTC), width=width),
-            draw_html=lambda: html_table(shown(), now=datetime.now(UTC), caption="Processes"),
-            running_limit=running_limit,
-            ended_limit=ended_limit,
-        )
-        self._tables.add(table)
+        output = self._display.cell_output()
+        if output is not None:
+            self._views.show_table(output.display, everything=args.all)
 
     def _follow(self, args: TailArgs) -> None:
         info = self._call(find(self._manager, args.ref))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,18 +16,16 @@ from vibesbox_kernel.shell.magic_args import PsArgs, SendArgs, TailArgs
 from vibesbox_kernel.shell.output_verbs import tail_start
 from vibesbox_kernel.shell.references import find
 from vibesbox_kernel.shell.stream import OutputPump
-from vibesbox_kernel.shell.table_text import html_table, session_row, text_table
 
 if TYPE_CHECKING:
     from vibesbox_kernel.frontends.cell_output import CellOutput
-    from vibesbox_kernel.models import SessionInfo
     from vibesbox_kernel.sessions import SessionManager
     from vibesbox_kernel.shell.magics import MagicCall
     from vibesbox_kernel.shell.runner import CellRunner
+    from vibesbox_kernel.widgets.views import Views
 
 WIDTH = 100
 """Columns of a table; as wide as the terminals of cells."""
-_ALL = 1000
 
 
 class MagicDoor:
@@ -44,6 +42,12 @@ class MagicDoor:
         self._runner = runner
         self._directory = directory
 
+    @cached_property
+    def _views(self) -> Views:
+        from vibesbox_kernel.widgets.views import Views  # ipywidgets: only when a view is wanted
+
+        return Views(self._manager, lambda: WIDTH)
+
     async def perform(self, call: MagicCall, output: CellOutput) -> Failure | None:
         """Carry out a magic and show what it gives.
 
@@ -52,7 +56,7 @@ class MagicDoor:
         """
         match call.args:
             case PsArgs(widget=True) as args:
-                self._show_table(args, output)
+                self._views.show_table(output.display, everything=args.all)
                 return None
             case TailArgs(follow=True) as args:
                 await self._follow(args, output)
@@ -70,26 +74,6 @@ class MagicDoor:
         else:
             output.text(result.text)
         return None if result.failure is None else Failure("MagicFailed", f"%{call.name}: {result.failure}")
-
-    def _show_table(self, args: PsArgs, output: CellOutput) -> None:
-        from vibesbox_kernel.widgets.rows import select
-        from vibesbox_kernel.widgets.static_view import show_table  # ipywidgets: only when a table is wanted
-
-        running_limit, ended_limit = (_ALL, _ALL) if args.all else (100, 20)
-
-        def shown() -> tuple[SessionInfo, ...]:
-            sessions = self._manager.list_sessions()
-            return select(sessions, running_limit=running_limit, ended_limit=ended_limit).shown
-
-        show_table(
-            self._manager,
-            output.display,
-            describe=session_row,
-            draw_text=lambda: text_table(shown(), now=datetime.now(UTC), width=WIDTH),
-            draw_html=lambda: html_table(shown(), now=datetime.now(UTC), caption="Processes"),
-            running_limit=running_limit,
-            ended_limit=ended_limit,
-        )
 
     async def _follow(self, args: TailArgs, output: CellOutput) -> None:
         info = await find(self._manager, args.ref)

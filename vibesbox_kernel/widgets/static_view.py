@@ -11,11 +11,8 @@ import time
 from asyncio import AbstractEventLoop, TimerHandle
 from typing import TYPE_CHECKING, Any, Protocol
 
-from vibesbox_kernel.widgets.rows import Describe
-from vibesbox_kernel.widgets.table import SessionTable
-
 if TYPE_CHECKING:
-    from vibesbox_kernel.sessions import SessionManager
+    from vibesbox_kernel.widgets.live import LiveWidget
 
 MimeBundle = dict[str, Any]
 REFRESH_SECONDS = 2.0
@@ -36,38 +33,25 @@ class Picture(Protocol):
         """The sessions as text or as HTML."""
 
 
-def show_table(
-    manager: SessionManager,
-    publish: Publish,
-    *,
-    describe: Describe,
-    draw_text: Picture,
-    draw_html: Picture,
-    running_limit: int = 100,
-    ended_limit: int = 20,
-) -> SessionTable:
-    """Show a live table of a manager's sessions with its static picture beside it.
+def show_live(view: LiveWidget, publish: Publish, loop: AbstractEventLoop, *, text: Picture, html: Picture) -> None:
+    """Show a live view with its static picture beside it.
 
     Args:
-        manager: Whose sessions are shown.
+        view: The view.
         publish: Shows an output in the right cell.
-        describe: Puts a session into words, for the live table.
-        draw_text: Draws the picture as text.
-        draw_html: Draws the picture as HTML.
-        running_limit: At most so many running sessions in the live table, the newest.
-        ended_limit: At most so many ended ones, those that ended last.
+        loop: Where the picture is drawn anew.
+        text: Draws the picture as text.
+        html: Draws the picture as HTML.
     """
-    table = SessionTable(manager, describe=describe, running_limit=running_limit, ended_limit=ended_limit)
-    publish(view_bundle(table))
-    twin = StaticTwin(table.twin, publish, manager.engine.loop, draw_text=draw_text, draw_html=draw_html)
+    publish(view_bundle(view))
+    twin = StaticTwin(view.twin, publish, loop, draw_text=text, draw_html=html)
     twin.show()
-    table.on_change = twin.refresh_soon
-    return table
+    view.on_change = twin.refresh_soon
 
 
-def view_bundle(table: SessionTable) -> MimeBundle:
+def view_bundle(view: LiveWidget) -> MimeBundle:
     """The output that holds a live view and nothing else."""
-    bundle = table._repr_mimebundle_()
+    bundle = view._repr_mimebundle_()
     data: MimeBundle = dict(bundle[0]) if bundle else {}
     data["text/plain"] = ""  # the picture beside it speaks for both
     return data

@@ -2,61 +2,40 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
-import anywidget
 import traitlets
 
 from vibesbox_kernel.errors import VibesboxError
 from vibesbox_kernel.models import EventKind, SessionInfo, SessionStatus
+from vibesbox_kernel.widgets.live import STATIC, Buffers, LiveWidget, Message
 from vibesbox_kernel.widgets.pace import Pace
-from vibesbox_kernel.widgets.routing import pin_comm
 from vibesbox_kernel.widgets.rows import Attempt, Describe, build_rows, select
 
 if TYPE_CHECKING:
     from vibesbox_kernel.sessions import SessionManager
 
-Work = Callable[[], Coroutine[Any, Any, None]]
 
-logger = logging.getLogger(__name__)
-
-STATIC = Path(__file__).parent / "static"
-VIEW_LEASE_SECONDS = 150.0
-"""How long after its last word a view counts as alive; five of its signs of life may get lost."""
-
-
-class SessionTable(anywidget.AnyWidget):
+class SessionTable(LiveWidget):
     """A table of a manager's sessions that changes by itself and can end them.
-
-    Traits are set on the manager's engine only (they are not thread-safe), and the browser sends
-    custom messages only (a synced trait changed during a cell can wedge its model for good).
 
     Args:
         manager: Whose sessions are shown.
         describe: Puts a session into words.
         running_limit: At most so many running sessions, the newest.
         ended_limit: At most so many ended ones, those that ended last.
-
-    Attributes:
-        twin: What the static picture of this table is marked with; a live table hides its own.
-        on_change: Called on the engine's loop when a session began or ended; may be set at any time.
     """
 
     _esm = STATIC / "table.js"
     _css = STATIC / "table.css"
+    noun = "table"
 
     rows: traitlets.List[Any] = traitlets.List().tag(sync=True)
     caption = traitlets.Unicode().tag(sync=True)
-    notice = traitlets.Unicode().tag(sync=True)
-    twin = traitlets.Unicode().tag(sync=True)
 
     def __init__(
         self,
@@ -66,55 +45,16 @@ class SessionTable(anywidget.AnyWidget):
         running_limit: int = 100,
         ended_limit: int = 20,
     ) -> None:
-        self._manager = manager
         self._describe = describe
         self._limits = {"running_limit": running_limit, "ended_limit": ended_limit}
-        self.on_change: Callable[[], None] | None = None
         self._attempts: dict[str, Attempt] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._closed = False
         self._pace = Pace()
-        self._view_until = 0.0
-        super().__init__(**self._picture(), twin=uuid4().hex[:12])
-        pin_comm(self.comm)
-        self.on_msg(self._hear)
-        # From here on the engine alone touches the traits. Its tasks inherit this caller's context and
-        # with it the request that the comm's messages answer.
-        manager.engine.post(self._start)
-
-    def close(self) -> None:
-        """Take the table away and stop following the sessions; may be called from any thread."""
-        manager: SessionManager | None = getattr(self, "_manager", None)  # None: the constructor failed
-        if manager is None or self._closed:
-            return
-        self._closed = True
-        if manager.engine.loop.is_closed():  # and everything that ran on it is over
-            super().close()
-        else:
-            manager.engine.post(self._stop)
-
-    # Everything below runs on the engine's loop, _hear excepted.
+        self._manager = manager
+        super().__init__(manager, **self._picture())
 
     def _start(self) -> None:
         self._own(self._follow)
         self._own(self._paint)
-
-    def _stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        super().close()
-
-    def _own(self, work: Work) -> None:
-        task = asyncio.get_running_loop().create_task(self._guard(work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _guard(self, work: Work) -> None:
-        try:
-            await work()
-        except Exception as error:
-            logger.exception("the process table %s failed", self.twin)
-            self.notice = f"This table does not follow any more ({error}); show a new one."
 
     async def _follow(self) -> None:
         async with self._manager.events() as events:
@@ -134,7 +74,7 @@ class SessionTable(anywidget.AnyWidget):
                 self.on_change()
 
     def _is_ticking(self) -> bool:
-        return time.monotonic() < self._view_until and any(row["elapsed"] is None for row in self.rows)
+        return self._has_view and any(row["elapsed"] is None for row in self.rows)
 
     def _draw(self) -> None:
         with self.hold_sync():
@@ -155,15 +95,7 @@ class SessionTable(anywidget.AnyWidget):
             "notice": selection.notice,
         }
 
-    def _hear(self, _widget: object, content: object, _buffers: object) -> None:
-        """Take the browser's message, on whatever thread Jupyter handles it, and hand it on."""
-        if isinstance(content, dict):
-            self._manager.engine.post(self._obey, content)
-
-    def _obey(self, message: dict[str, Any]) -> None:
-        if self._closed:
-            return
-        self._view_until = time.monotonic() + VIEW_LEASE_SECONDS
+    def _obey(self, message: Message, _buffers: Buffers) -> None:
         if message.get("op") == "hello":
             self.send({"op": "hello", "now": time.time()})
             self._pace.mark()

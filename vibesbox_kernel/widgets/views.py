@@ -1,0 +1,66 @@
+"""The live views that a front door shows in its cells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from weakref import WeakSet
+
+from vibesbox_kernel.shell.table_text import html_table, session_row, text_table
+from vibesbox_kernel.widgets.rows import select
+from vibesbox_kernel.widgets.static_view import Publish, show_live
+from vibesbox_kernel.widgets.table import SessionTable
+
+if TYPE_CHECKING:
+    from vibesbox_kernel.models import SessionInfo
+    from vibesbox_kernel.sessions import SessionManager
+    from vibesbox_kernel.widgets.live import LiveWidget
+
+RUNNING_LIMIT = 100
+ENDED_LIMIT = 20
+ALL_LIMIT = 1000
+
+
+class Views:
+    """Shows live views, each with a static picture beside it, and closes them in the end.
+
+    Args:
+        manager: Whose sessions are shown.
+        width: Says how many columns a picture as text may take.
+    """
+
+    def __init__(self, manager: SessionManager, width: Callable[[], int]) -> None:
+        self._manager = manager
+        self._width = width
+        self._shown: WeakSet[LiveWidget] = WeakSet()
+
+    def show_table(self, publish: Publish, *, everything: bool = False) -> SessionTable:
+        """Show the process table.
+
+        Args:
+            publish: Shows an output in the right cell.
+            everything: Show the ended sessions too, not only the last.
+        """
+        limits = (ALL_LIMIT, ALL_LIMIT) if everything else (RUNNING_LIMIT, ENDED_LIMIT)
+        running_limit, ended_limit = limits
+
+        def shown() -> tuple[SessionInfo, ...]:
+            sessions = self._manager.list_sessions()
+            return select(sessions, running_limit=running_limit, ended_limit=ended_limit).shown
+
+        table = SessionTable(self._manager, describe=session_row, running_limit=running_limit, ended_limit=ended_limit)
+        show_live(
+            table,
+            publish,
+            self._manager.engine.loop,
+            text=lambda: text_table(shown(), now=datetime.now(UTC), width=self._width()),
+            html=lambda: html_table(shown(), now=datetime.now(UTC), caption="Processes"),
+        )
+        self._shown.add(table)
+        return table
+
+    def close(self) -> None:
+        """Close every view that is still there."""
+        for view in list(self._shown):
+            view.close()
