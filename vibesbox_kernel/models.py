@@ -73,6 +73,15 @@ class InputKind(StrEnum):
     KEYS = "keys"
 
 
+class ProgressState(StrEnum):
+    """How the work stands of which a session reports its progress."""
+
+    NORMAL = "normal"
+    ERROR = "error"
+    PAUSED = "paused"
+    INDETERMINATE = "indeterminate"
+
+
 class IoMode(StrEnum):
     """What a session's standard streams are connected to.
 
@@ -164,6 +173,26 @@ class ExitStatus(_Frozen):
             return f"signal {self.signal}"
 
 
+class Progress(_Frozen):
+    """How far a running session says that it has come, by ``vibesbox-progress`` or as terminals are told (OSC 9;4).
+
+    Attributes:
+        fraction: Of its work, 0 to 1; None where it did not say, and always while it is indeterminate.
+        text: What it does, in its own words, on one line; may be empty.
+        state: How that goes.
+    """
+
+    fraction: Annotated[float, Field(ge=0, le=1)] | None = None
+    text: str = ""
+    state: ProgressState = ProgressState.NORMAL
+
+    @model_validator(mode="after")
+    def _known_or_not(self) -> Self:
+        if self.state is ProgressState.INDETERMINATE and self.fraction is not None:
+            raise ValueError("what is indeterminate has no fraction")
+        return self
+
+
 class SessionPolicy(_Frozen):
     """The limits of a session, and what happens when it meets them.
 
@@ -234,6 +263,7 @@ class SessionInfo(_Frozen):
         restarts: How often it was started again after a failure.
         restart_at: When it is started again, while it waits for that.
         problem: What its output or its start met, in words: a full disk, a dead end in its queue.
+        progress: How far it says that it has come, while it is not over.
     """
 
     session_id: str
@@ -260,6 +290,7 @@ class SessionInfo(_Frozen):
     restarts: int = 0
     restart_at: AwareDatetime | None = None
     problem: str | None = None
+    progress: Progress | None = None
     cpu: float | None = None
     rss: int | None = None
     peak_rss: int | None = None

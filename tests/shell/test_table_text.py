@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.shell.fake_manager import BEGIN, FakeManager
-from vibesbox_kernel.models import EndReason, SessionInfo
+from vibesbox_kernel.models import EndReason, Progress, ProgressState, SessionInfo
+from vibesbox_kernel.shell.progress_text import progress_bar
 from vibesbox_kernel.shell.table_text import HEADINGS, columns, html_table, text_table
 
 NOW = BEGIN + timedelta(seconds=185)
@@ -111,3 +112,36 @@ def test_html_has_the_semantics_of_a_table():
     assert "<caption>Sessions of today</caption>" in page
     assert page.count('scope="col"') == len(HEADINGS)
     assert page.count('scope="row"') == 1
+
+
+def test_where_a_session_reports_its_progress_there_is_a_column_for_it():
+    training = Progress(fraction=0.42, text="epoch 3 <b>")
+    sessions = [running("make"), running("python train.py", name="train", progress=training)]
+    lines = text_table(sessions, now=NOW, width=160).splitlines()
+    assert lines[0].split()[-2:] == ["progress", "command"]
+    assert "[####------] 42 % epoch 3 <b>  python train.py" in lines[2]
+    assert "[####------] 42 % epoch 3 &lt;b&gt;</td>" in html_table(sessions, now=NOW)
+    assert "progress" not in html_table(sessions[:1], now=NOW)
+
+
+def test_a_long_text_of_progress_leaves_room_for_the_rest():
+    lines = text_table([running(progress=Progress(fraction=0.5, text="x" * 200))], now=NOW, width=120).splitlines()
+    assert "x…  make" in lines[1]
+
+
+@pytest.mark.parametrize(
+    ("progress", "shown"),
+    [
+        (Progress(fraction=0.0), "[----------] 0 %"),
+        (Progress(fraction=0.999, text="nearly"), "[#########-] 99 % nearly"),
+        (Progress(fraction=0.29), "[##--------] 29 %"),
+        (Progress(fraction=1.0), "[##########] 100 %"),
+        (Progress(fraction=0.4, state=ProgressState.ERROR, text="disk full"), "[####------] 40 % error: disk full"),
+        (Progress(state=ProgressState.PAUSED), "[??????????] paused"),
+        (Progress(state=ProgressState.INDETERMINATE), "[??????????] working"),
+        (Progress(state=ProgressState.INDETERMINATE, text="resolving"), "[??????????] resolving"),
+        (None, ""),
+    ],
+)
+def test_a_bar_says_how_far_and_how_it_goes(progress, shown):
+    assert progress_bar(progress) == shown

@@ -120,3 +120,10 @@ def test_a_very_long_command_is_cut() -> None:
     (row,) = rows_of(running(1, command="x" * 5000))
     assert len(row["title"]) == 1000
     assert row["title"].endswith("…")
+
+
+def test_a_row_has_how_far_its_session_has_come() -> None:
+    half = {"fraction": 0.50123, "text": "epoch 3", "state": "paused"}
+    told, untold = rows_of(running(1, progress=half), running(2))
+    assert (told["progress"], told["fraction"], told["progress_state"]) == ("50 % paused: epoch 3", 0.5, "paused")
+    assert (untold["progress"], untold["fraction"], untold["progress_state"]) == ("", None, "")

@@ -47,7 +47,9 @@ class History:
         Raises:
             OSError: The disk refuses.
         """
-        records.write_meta(session.directory, {**session.record(), "command": session.command, "tag": session.tag})
+        facts = {**session.record(), "command": session.command, "tag": session.tag}
+        del facts["progress"]  # it would stand there long after it is true
+        records.write_meta(session.directory, facts)
 
     def end(self, session: Session) -> None:
         """Put down how a session has ended, and forget the oldest that has."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from vibesbox_kernel.broker.policy import Policy
 from vibesbox_kernel.broker.spool import Spool
-from vibesbox_kernel.broker.wire import MAX_HELD_DESCRIPTORS, STDOUT, TERMINALS, SessionRecord
+from vibesbox_kernel.broker.wire import MAX_HELD_DESCRIPTORS, STDOUT, TERMINALS, ProgressRecord, SessionRecord
 
 if TYPE_CHECKING:
     from vibesbox_kernel.broker.client import Client
@@ -33,12 +33,14 @@ class Outlet:
         stream: Whose it is: that of stdout, or of both together, or of stderr.
         device: The device number of the session's end, for a terminal of stderr's own.
         next_look: When it is looked at again: no process has the terminal open just now, or it was read a moment ago.
+        begun_report: The last bytes read, if they may begin a report of progress; see ``progress_reports``.
     """
 
     descriptor: int
     stream: int = STDOUT
     device: int = 0
     next_look: Timer | None = None
+    begun_report: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,7 @@ class Session:
         waits_for: What kind of input it waits for, if it does; see ``stdin_evidence``.
         room_wanted: Who waits until the session has read some of its input.
         keeper: The leader has handed over and stays only for what it left behind.
+        progress: How far it says that it has come; replaced, never changed.
     """
 
     session_id: str
@@ -157,6 +160,7 @@ class Session:
     at_line_start: bool = True
     waits_for: str | None = None
     room_wanted: tuple[Callable[[bool], None], ...] = ()
+    progress: ProgressRecord | None = None
 
     @property
     def is_pty(self) -> bool:
@@ -185,6 +189,7 @@ class Session:
             restarts=self.restarts,
             restart_at=self.restart_at,
             problem=self.problem or self.spool.problem,
+            progress=self.progress,
             usage=self.usage,
             command=self.command[:MAX_LISTED_COMMAND],
             name=self.name,

@@ -64,6 +64,10 @@ SPLIT = frozenset({"split", "split-pipe"})
 """Those that keep stderr apart."""
 
 STDOUT, STDERR = 0, 1
+PROGRESS_STATES = ("normal", "error", "paused", "indeterminate")
+MAX_PROGRESS_TEXT = 200
+"""Characters of what a session says of its progress."""
+
 MARK_BYTES = 8
 
 WORKSPACE_PREFIX = "work-"
@@ -88,6 +92,14 @@ class FrameError(ValueError):
     """The peer broke the format; nothing that follows can be trusted."""
 
 
+class ProgressRecord(TypedDict):
+    """How far a session says that it has come: ``state`` is one of ``PROGRESS_STATES``, ``fraction`` 0 to 1 or None."""
+
+    state: str
+    fraction: float | None
+    text: str
+
+
 class SessionRecord(TypedDict):
     """What the broker says of a session, in answers and in events.
 
@@ -96,7 +108,7 @@ class SessionRecord(TypedDict):
     default, ``waits_for`` is ``line``, ``password``, ``key``, ``keys`` or None, ``announced`` says that the leader has
     told its exit status and still lives, ``descriptors`` are those above 2 that a leader had open for its children when
     it stopped itself, ``usage`` has CPU seconds, resident bytes, the most of these, number of processes, bytes read
-    from storage and written to it, as of the broker's last look.
+    from storage and written to it, as of the broker's last look. ``progress`` is never on disk: it passes.
     """
 
     session_id: str
@@ -108,6 +120,7 @@ class SessionRecord(TypedDict):
     restarts: int
     restart_at: float | None
     problem: str | None
+    progress: ProgressRecord | None
     usage: list[float] | None
     command: str
     name: str | None

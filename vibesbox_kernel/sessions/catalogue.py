@@ -21,7 +21,7 @@ from vibesbox_kernel.sessions.spool_reader import SpoolReader
 logger = logging.getLogger(__name__)
 
 ATTEMPTS = 10
-_FIELDS = frozenset(SessionRecord.__annotations__)
+_FIELDS = frozenset(SessionRecord.__annotations__) - {"progress"}
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def _session(directory: Path, instance: str, *, alive: bool, places: Places | No
     if meta is None or end is None or not meta.keys() >= _FIELDS:
         return None  # only just being made, or of another version
     command = str(meta["command"])
-    record = cast("SessionRecord", {name: meta[name] for name in _FIELDS})
+    record = cast("SessionRecord", {"progress": None, **{name: meta[name] for name in _FIELDS}})
     over = end.get("status") == "over"
     if over or not alive:
         record.update(_how_it_ended(end, record, directory, known=over))

@@ -460,7 +460,7 @@ class Hub:
     def _lose(self, entry: Entry, now: float) -> None:
         lost: SessionRecord = {**entry.record, "over": True, "drained": True, "end_reason": EndReason.LOST}
         lost["ended_at"], lost["duration"] = now, max(0.0, now - lost["started_at"])
-        lost["leftovers"], lost["waits_for"] = [], None
+        lost["leftovers"], lost["waits_for"], lost["progress"] = [], None, None
         lost["stopped"] = lost["announced"] = False
         lost["queued"], lost["client"] = False, None
         self.mirror.put(lost, entry.command, entry.instance)

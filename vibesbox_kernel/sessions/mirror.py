@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 from vibesbox_kernel.broker.wire import SessionRecord
 from vibesbox_kernel.errors import AmbiguousReferenceError, SessionNotFoundError
-from vibesbox_kernel.models import EndReason, ExitStatus, InputKind, IoMode, SessionInfo, SessionPolicy, SessionStatus
+from vibesbox_kernel.models import (
+    EndReason,
+    ExitStatus,
+    InputKind,
+    IoMode,
+    Progress,
+    ProgressState,
+    SessionInfo,
+    SessionPolicy,
+    SessionStatus,
+)
 from vibesbox_kernel.sessions.spool_reader import SpoolReader
 from vibesbox_kernel.sessions.text_output import TextOutput
 
@@ -145,6 +155,7 @@ class Entry:
             waiting_for_input=_input_kind(record) is not None,
             input_kind=_input_kind(record),
             problem=record["problem"],
+            progress=_progress(record),
             **_figures(record, usage),
             output_bytes=record["end_cursor"],
             dropped_bytes=record["dropped_bytes"],
@@ -322,6 +333,13 @@ def _exit_status(record: SessionRecord) -> ExitStatus | None:
 def _input_kind(record: SessionRecord) -> InputKind | None:
     kind = record.get("waits_for")  # a record on disk may be of a version that did not know it
     return None if kind is None else InputKind(kind)
+
+
+def _progress(record: SessionRecord) -> Progress | None:
+    told = record.get("progress")  # a broker that lives on may be of a version that did not know it
+    if told is None or record["over"]:
+        return None
+    return Progress(state=ProgressState(told["state"]), fraction=told["fraction"], text=told["text"])
 
 
 def _status(record: SessionRecord) -> SessionStatus:

@@ -8,8 +8,9 @@ from html import escape
 
 from vibesbox_kernel.models import EndReason, InputKind, OnFull, OnLeftovers, SessionInfo, SessionPolicy, SessionStatus
 from vibesbox_kernel.shell.human import format_bytes, format_duration
+from vibesbox_kernel.shell.progress_text import progress_bar
 from vibesbox_kernel.shell.references import label
-from vibesbox_kernel.shell.table_text import how_it_ended
+from vibesbox_kernel.shell.table_text import how_it_ended, one_line
 
 _LONGEST_COMMAND = 2000
 
@@ -47,6 +48,8 @@ def _facts(info: SessionInfo, now: datetime, where: str) -> Iterator[tuple[str, 
     yield "pid", str(info.pid or ("none yet" if info.ended_at is None else "none"))
     yield "session", info.session_id
     yield "status", how_it_ended(info, now)
+    if info.progress is not None:
+        yield "progress", one_line(progress_bar(info.progress))
     if info.input_kind is not None:
         yield "input", _input(info)
     if info.problem and info.end_reason is not EndReason.CANCELLED:

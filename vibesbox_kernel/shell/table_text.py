@@ -11,6 +11,7 @@ from html import escape
 
 from vibesbox_kernel.models import EndReason, SessionInfo, SessionStatus
 from vibesbox_kernel.shell.human import format_bytes, format_duration
+from vibesbox_kernel.shell.progress_text import progress_bar, progress_words
 
 HEADINGS = ("name", "pid", "status", "exit", "elapsed", "CPU", "memory", "output", "command")
 CAPTION = "Sessions"
@@ -23,6 +24,9 @@ _LONGEST_COMMAND = 1000
 _RIGHT_ALIGNED = frozenset({"pid", "elapsed", "CPU", "memory", "output"})
 _GAP = "  "
 _FROM = "from"
+_PROGRESS = "progress"
+_PROGRESS_COLUMNS = 36
+"""What of a progress is shown beside the rest; ``%info`` has all of it."""
 
 Where = Callable[[SessionInfo], str]
 """Says in words where a session is from."""
@@ -40,11 +44,12 @@ class SessionRow:
     cpu: str
     memory: str
     output: str
+    progress: str
     command: str
 
     @property
     def cells(self) -> tuple[str, ...]:
-        """The words in the order of ``HEADINGS``."""
+        """The words in the order of ``HEADINGS``; progress, which few have, is none of them."""
         return (
             self.name,
             self.pid,
@@ -63,7 +68,7 @@ def session_row(info: SessionInfo, now: datetime) -> SessionRow:
     over = info.ended_at is not None
     never_ran = info.status is SessionStatus.QUEUED or info.end_reason is EndReason.CANCELLED
     return SessionRow(
-        name=_one_line(info.name or ""),
+        name=one_line(info.name or ""),
         pid=str(info.pid or ""),
         status=status_word(info, now),
         exit=exit_word(info),
@@ -71,6 +76,7 @@ def session_row(info: SessionInfo, now: datetime) -> SessionRow:
         cpu="" if info.cpu is None else format_duration(info.cpu),
         memory="" if info.rss is None or over else format_bytes(info.rss),
         output=format_bytes(info.output_bytes),
+        progress=one_line(progress_words(info.progress)),
         command=command_line(info.command),
     )
 
@@ -117,7 +123,7 @@ def how_it_ended(info: SessionInfo, now: datetime | None = None) -> str:
 def command_line(command: str) -> str:
     """A command on one line: its first that says something, and ``…`` if there are more."""
     lines = [line for line in command.splitlines() if line.strip()]
-    first = _one_line(lines[0]) if lines else ""
+    first = one_line(lines[0]) if lines else ""
     return f"{first} …" if len(lines) > 1 else first
 
 
@@ -130,11 +136,13 @@ def text_table(sessions: Iterable[SessionInfo], *, now: datetime, width: int, wh
         width: Columns of the terminal or output.
         where: Says where a session is from, for one more column; None for a table of ours alone.
     """
-    rows = [_cells(info, now, where) for info in sessions]
+    sessions = tuple(sessions)
+    layout = _Layout.of(sessions, where)
+    rows = [layout.cells(info, now) for info in sessions]
     if not rows:
         return f"{NO_SESSIONS}\n"
     rows = [(_cut(row[0], _NAME_COLUMNS), *row[1:]) for row in rows]
-    headings = _headings(where)
+    headings = layout.headings
     widths = _widths([headings, *rows])
     if where is not None:
         rows = [(*row[:-2], _cut_inside(row[-2], _from_columns(widths, width)), row[-1]) for row in rows]
@@ -148,9 +156,11 @@ def html_table(
     sessions: Iterable[SessionInfo], *, now: datetime, caption: str = CAPTION, where: Where | None = None
 ) -> str:
     """The table as HTML that needs no script and no style sheet, for pages and front-ends without widgets."""
-    headings = _headings(where)
+    sessions = tuple(sessions)
+    layout = _Layout.of(sessions, where)
+    headings = layout.headings
     head = "".join(f'<th scope="col" style="{_alignment(name)}">{escape(name)}</th>' for name in headings)
-    body = "".join(_html_row(info, now, where) for info in sessions)
+    body = "".join(_html_row(info, now, layout) for info in sessions)
     body = body or f'<tr><td colspan="{len(headings)}" style="text-align:left">{NO_SESSIONS}</td></tr>'
     return (
         f'<table class="vibesbox-sessions"><caption>{escape(caption)}</caption>'
@@ -171,19 +181,40 @@ def _char_columns(char: str) -> int:
     return 2 if unicodedata.east_asian_width(char) in ("W", "F") else 1
 
 
-def _headings(where: Where | None) -> tuple[str, ...]:
-    return HEADINGS if where is None else (*HEADINGS[:-1], _FROM, HEADINGS[-1])
+@dataclass(frozen=True)
+class _Layout:
+    """Which columns a table has besides the usual: of its sessions some may have more to say.
+
+    Attributes:
+        where: Says where a session is from, for a column before that of the commands.
+        progress: Whether any of them reports its progress, for a column before these.
+    """
+
+    where: Where | None
+    progress: bool
+
+    @classmethod
+    def of(cls, sessions: Iterable[SessionInfo], where: Where | None) -> _Layout:
+        return cls(where, any(info.progress is not None for info in sessions))
+
+    @property
+    def headings(self) -> tuple[str, ...]:
+        more = (*((_PROGRESS,) if self.progress else ()), *((_FROM,) if self.where else ()))
+        return (*HEADINGS[:-1], *more, HEADINGS[-1])
+
+    def cells(self, info: SessionInfo, now: datetime) -> tuple[str, ...]:
+        """A row's words in the order of the headings."""
+        cells = list(session_row(info, now).cells)
+        if self.progress:
+            cells.insert(-1, _cut(one_line(progress_bar(info.progress)), _PROGRESS_COLUMNS))
+        if self.where is not None:
+            cells.insert(-1, one_line(self.where(info)))
+        return tuple(cells)
 
 
-def _cells(info: SessionInfo, now: datetime, where: Where | None) -> tuple[str, ...]:
-    """A row's words in the order of the headings."""
-    cells = session_row(info, now).cells
-    return cells if where is None else (*cells[:-1], _one_line(where(info)), cells[-1])
-
-
-def _html_row(info: SessionInfo, now: datetime, where: Where | None) -> str:
+def _html_row(info: SessionInfo, now: datetime, layout: _Layout) -> str:
     cells = []
-    for heading, text in zip(_headings(where), _cells(info, now, where), strict=True):
+    for heading, text in zip(layout.headings, layout.cells(info, now), strict=True):
         title, shown = "", escape(text)
         if heading == "name":
             cells.append(f'<th scope="row" style="{_alignment(heading)}">{shown}</th>')
@@ -247,7 +278,7 @@ def _cut_inside(text: str, width: int) -> str:
     return f"{_cut(text, width - columns(text[-end:]))}{text[-end:]}"
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     """Blanks of any kind become one, what does not print is shown as ``?``."""
     text = " ".join(text[:_LONGEST_COMMAND].split())
     return text if text.isprintable() else "".join(char if char.isprintable() else "?" for char in text)

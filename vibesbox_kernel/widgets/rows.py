@@ -57,6 +57,10 @@ class Words(Protocol):
         """Size of its output."""
 
     @property
+    def progress(self) -> str:
+        """How far it says that it has come, or nothing."""
+
+    @property
     def command(self) -> str:
         """Its command on one line."""
 
@@ -72,7 +76,8 @@ class Row(TypedDict):
     """One session as the browser gets it.
 
     ``started`` is Unix time; ``elapsed`` is None while the session runs: then the browser counts. ``alive`` says that
-    it can be ended, ``refusal`` why not by us.
+    it can be ended, ``refusal`` why not by us. ``progress`` are words; ``fraction``, 0 to 1, is for a bar, None where
+    there is nothing to draw; ``progress_state`` is empty, or one of ``ProgressState``.
     """
 
     id: str
@@ -88,6 +93,9 @@ class Row(TypedDict):
     memory: str
     output: str
     exit: str
+    progress: str
+    fraction: float | None
+    progress_state: str
     command: str
     title: str
     ending: bool
@@ -194,12 +202,22 @@ def _row(info: SessionInfo, attempt: Attempt, words: Words, *, ours: bool) -> Ro
         memory=words.memory,
         output=words.output,
         exit=words.exit,
+        progress=words.progress,
+        fraction=_fraction(info),
+        progress_state=str(info.progress.state) if info.progress else "",
         command=words.command,
         title=_shorten(info.command),
         ending=attempt.ending,
         tries=attempt.tries,
         error="" if over else attempt.error,
     )
+
+
+def _fraction(info: SessionInfo) -> float | None:
+    """As much as a bar can show of it: what is finer would be a change that nobody sees."""
+    if info.progress is None or info.progress.fraction is None:
+        return None
+    return round(info.progress.fraction, 2)
 
 
 def _state(info: SessionInfo) -> str:
