@@ -63,7 +63,7 @@ class Handovers:
     def stopped(self, session: Session) -> None:
         """Its leader has stopped itself."""
         self._announcements.catch_up()  # it announces before it stops, and the loop may have heard of both at once
-        if not session.listed or (session.settled and not session.announced):
+        if not session.listed or session.has_handed_over:
             return
         session.stopped, session.waits_for = True, None
         session.leftovers = self._others(session)
@@ -97,7 +97,7 @@ class Handovers:
 
     def settle_unattended(self, session: Session) -> None:
         """Do for a stopped leader what its owner would do, as far as that left word of it."""
-        if (session.settled and not session.announced) or not session.leader_alive:
+        if not session.can_hand_over:
             return
         how, others = session.unattended, self._others(session)
         if how is not None:

@@ -169,7 +169,7 @@ class Operations:
         session = self._own(client, request)
         code = read.integer(request, "code", 0, 255)
         keep = read.flag(request, "keep")
-        if (session.settled and not session.announced) or not session.leader_alive:
+        if not session.can_hand_over:
             raise RefusedError("state", "has handed over already, or its leader is gone")
         self._supervisor.handovers.settle(session, code, keep=keep)
         return {}

@@ -173,6 +173,16 @@ class Session:
         return next((outlet.descriptor for outlet in self.outlets if outlet.stream == STDOUT), -1)
 
     @property
+    def has_handed_over(self) -> bool:
+        """Whether its exit status is taken and nothing more is to come: one that has only announced it has yet to."""
+        return self.settled and not self.announced
+
+    @property
+    def can_hand_over(self) -> bool:
+        """Whether its leader is there to hand over, and has not yet."""
+        return self.leader_alive and not self.has_handed_over
+
+    @property
     def succeeded(self) -> bool:
         """Whether it has come to a good end by itself."""
         return self.returncode == 0 and self.end_reason == "exited"
