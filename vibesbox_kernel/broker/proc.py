@@ -1,4 +1,4 @@
-"""Files below ``/proc``, read whole.
+"""Files below ``/proc``.
 
 Source: proc(5).
 """
@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 
 
-def read(path: str) -> bytes:
-    """All of a file."""
+def read(path: str, *, limit: int | None = None) -> bytes:
+    """All of a file, or no more than its first bytes."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
+        if limit is not None:
+            return os.read(descriptor, limit)
         data = os.read(descriptor, 1 << 16)
         if len(data) < 1 << 16:
             return data

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import NamedTuple
 
-from vibesbox_kernel.broker import system
+from vibesbox_kernel.broker import proc, system
 
 MAX_COMMAND = 120
 """Characters of a command line that are told of a process."""
@@ -23,7 +23,6 @@ MAX_LINKS = 64
 
 _SHELLS = frozenset({"ash", "bash", "dash", "fish", "ksh", "mksh", "sh", "zsh"})
 _INTERRUPT_BIT = 1 << (signal.SIGINT - 1)
-_LARGEST_BYTES = 1 << 14
 
 
 class Standing(NamedTuple):
@@ -61,7 +60,9 @@ def standing(pid: int) -> Standing:
     if sys.platform != "linux":
         return Standing()
     try:
-        fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+        fields = proc.stat(pid)
+        if fields is None:
+            return Standing()
         return Standing(
             is_shell=_is_shell(pid),
             is_asleep=fields[0] == b"S",
@@ -70,7 +71,7 @@ def standing(pid: int) -> Standing:
             terminal_group=int(fields[5]),
             links=_links(pid),
         )
-    except (OSError, IndexError):
+    except (OSError, ValueError):
         return Standing()
 
 
@@ -82,10 +83,11 @@ def awaits_a_child(pid: int) -> bool:
     Source: proc(5), /proc/pid/wchan: the kernel's function in which it sleeps, if that may be known.
     """
     try:
-        if _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()[0] != b"S":
+        fields = proc.stat(pid)
+        if fields is None or fields[0] != b"S":
             return False
-        where = _read(f"/proc/{pid}/wchan")
-    except (OSError, IndexError):
+        where = proc.read(f"/proc/{pid}/wchan")
+    except (OSError, ValueError):
         return False
     return where in (b"", b"0", b"do_wait") or where.endswith(b"pipe_read")
 
@@ -106,8 +108,8 @@ def command_of(pid: int) -> str:
     if sys.platform != "linux":
         return ""
     try:
-        words = _read(f"/proc/{pid}/cmdline", 4 * MAX_COMMAND).rstrip(b"\0").replace(b"\0", b" ")
-        words = words or _read(f"/proc/{pid}/comm").strip()
+        words = proc.read(f"/proc/{pid}/cmdline", limit=4 * MAX_COMMAND).rstrip(b"\0").replace(b"\0", b" ")
+        words = words or proc.read(f"/proc/{pid}/comm").strip()
     except OSError:
         return ""
     return " ".join(words.decode("utf-8", "replace").split())[:MAX_COMMAND]
@@ -139,15 +141,7 @@ def _links(pid: int) -> dict[int, str]:
 
 def _status(pid: int, name: bytes) -> int:
     """A mask of signals, as proc(5) shows it in /proc/pid/status."""
-    for line in _read(f"/proc/{pid}/status").splitlines():
+    for line in proc.read(f"/proc/{pid}/status").splitlines():
         if line.startswith(name):
             return int(line.split()[1], 16)
     return 0
-
-
-def _read(path: str, limit: int = _LARGEST_BYTES) -> bytes:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        return os.read(descriptor, limit)
-    finally:
-        os.close(descriptor)
