@@ -11,7 +11,6 @@ import contextlib
 import fcntl
 import logging
 import os
-import resource
 import stat
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from vibesbox_kernel.broker import system
+from vibesbox_kernel.broker.descriptor_room import descriptors_left
 from vibesbox_kernel.broker.session import Session
 from vibesbox_kernel.broker.wire import CONTROL_DESCRIPTOR, MAX_HELD_DESCRIPTORS, STDERR
 
@@ -31,6 +31,7 @@ MAX_HOLDINGS = 16
 """Of one client: how many sessions' descriptors it may have held at a time."""
 
 RESERVED_DESCRIPTORS = 128
+"""So many stay free for what matters more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ class Holdings:
         held: list[Held] = []
         room = MAX_HELD_DESCRIPTORS if self._count(owner) < MAX_HOLDINGS else 0
         for number in sorted(numbers):
-            if number != CONTROL_DESCRIPTOR and len(held) < room and _has_room():
+            if number != CONTROL_DESCRIPTOR and len(held) < room and descriptors_left() > RESERVED_DESCRIPTORS:
                 with contextlib.suppress(OSError):
                     held.append(_take(session, number))
         if held:
@@ -147,10 +148,3 @@ def _standard_stream(session: Session, taken: int) -> int | None:
         if stat.S_ISFIFO(found.st_mode) and ours >= 0 and os.path.samestat(os.fstat(ours), found):
             return stream
     return None
-
-
-def _has_room() -> bool:
-    """Whether enough descriptors are left for what matters more."""
-    lowest_free = os.dup(0)
-    os.close(lowest_free)
-    return lowest_free < resource.getrlimit(resource.RLIMIT_NOFILE)[0] - RESERVED_DESCRIPTORS

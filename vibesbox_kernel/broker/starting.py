@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import resource
 import shutil
 import sys
 import time
@@ -13,6 +12,7 @@ from dataclasses import replace
 
 from vibesbox_kernel.broker.budget import Budget
 from vibesbox_kernel.broker.cgroup import Cgroups
+from vibesbox_kernel.broker.descriptor_room import descriptors_left
 from vibesbox_kernel.broker.forked import limit_held
 from vibesbox_kernel.broker.launch import Launch, Launched, LaunchFailedError, launch
 from vibesbox_kernel.broker.policy import Policy
@@ -148,7 +148,5 @@ def _keep_a_reserve(program: str, wanted: int) -> None:
     Raises:
         LaunchFailedError: Too few are left.
     """
-    lowest_free = os.dup(0)
-    os.close(lowest_free)
-    if lowest_free > resource.getrlimit(resource.RLIMIT_NOFILE)[0] - wanted:
+    if descriptors_left() < wanted:
         raise LaunchFailedError("system", program, OSError(errno.EMFILE, os.strerror(errno.EMFILE)))
