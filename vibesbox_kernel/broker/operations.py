@@ -101,7 +101,7 @@ class Operations:
         if request.get("protocol") != PROTOCOL:
             raise RefusedError("protocol", f"this broker speaks protocol {PROTOCOL}")
         client.label = read.text_or_none(request, "label") or client.label
-        client.follows = bool(request.get("follows", False))
+        client.follows = read.optional_flag(request, "follows")
         for session in self._supervisor.sessions.values():
             if session.listed:
                 client.tell("known", session, keep=True)
@@ -237,7 +237,7 @@ class Operations:
         number = read.integer(request, "signal", 1, 64)
         if number not in signal.valid_signals():
             raise RefusedError("request", f"signal must be a signal of this system, not {number}")
-        self._supervisor.signal(session, number, whole_tree=read.flag({"whole_tree": False, **request}, "whole_tree"))
+        self._supervisor.signal(session, number, whole_tree=read.optional_flag(request, "whole_tree"))
         return {}
 
     def _interrupt(self, client: Client, request: Message) -> None:
@@ -249,7 +249,7 @@ class Operations:
         self._supervisor.interrupt(self._running(client, request), done)
 
     def _processes(self, client: Client, request: Message) -> Result:
-        awaited = request.get("awaited", False) is True
+        awaited = read.optional_flag(request, "awaited")
         pids = self._supervisor.processes(self._session(request), awaited=awaited)
         return {"processes": described(pids, MAX_DESCRIBED), "count": len(pids)}
 

@@ -75,6 +75,11 @@ def flag(request: Message, field: str) -> bool:
     return value
 
 
+def optional_flag(request: Message, field: str) -> bool:
+    """Yes or no; no where nothing is said."""
+    return field in request and flag(request, field)
+
+
 def integer(request: Message, field: str, low: int, high: int) -> int:
     """A whole number within bounds."""
     value = request.get(field)
