@@ -428,3 +428,25 @@ def test_a_cell_can_be_judged_and_formatted(shell):
     assert shell.ip.rl_next_input == "%%session\nif true; then ls; fi"
     shell.ok("%%fmt\n%%session --bg\n{ ls;}")
     assert shell.ip.rl_next_input == "%%session --bg\n{ ls; }"
+
+
+def test_a_secret_is_asked_for_and_only_the_session_has_it(shell, monkeypatch):
+    """Ours: as in the kernel; its value is not in the options that are remembered."""
+    asked: list[str] = []
+
+    def answer(prompt: str) -> str:
+        asked.append(prompt)
+        return "kept away"
+
+    monkeypatch.setattr("getpass.getpass", answer)
+    assert shell.ok('%session --secret-env TOKEN --name job echo "$TOKEN"') == "kept away\n"
+    assert shell.ok("%%session\necho ${TOKEN-unset}") == "unset\n"
+    assert shell.ok("%rerun job") == "kept away\n"
+    assert asked == ["Secret TOKEN: "] * 2
+
+    def nobody(prompt: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("getpass.getpass", nobody)
+    assert "no value was given for TOKEN; nothing is run" in str(shell.fails("%session --secret-env TOKEN echo ran"))
+    assert "ran" not in shell.out

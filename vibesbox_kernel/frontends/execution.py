@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from vibesbox_kernel.errors import VibesboxError
+from vibesbox_kernel.frontends.magic_output import ask_secret
 from vibesbox_kernel.frontends.replies import Failure, facts_of, failure_of_error, failure_of_outcome
 from vibesbox_kernel.shell.cell import Cell, parse_cell
 from vibesbox_kernel.shell.magic_args import BgArgs, CellOptions, FgArgs, RerunArgs
 from vibesbox_kernel.shell.references import label as name_of
 from vibesbox_kernel.shell.rerunning import cell_again
+from vibesbox_kernel.shell.secret_env import questions, with_secrets
 from vibesbox_kernel.shell.table_text import command_line
 
 if TYPE_CHECKING:
@@ -141,6 +143,7 @@ class CellExecutor:
 
     async def _run(self, cell: Cell, label: str, output: CellOutput) -> Report:
         await self._runner.start()  # here, where an interrupt ends the wait
+        cell = with_secrets(cell, {name: await ask_secret(output, prompt) for name, prompt in questions(cell)})
         run = self._runner.run(cell, label=label, sink=output, respondent=output.respondent)
         return await self._attend(run, output)
 

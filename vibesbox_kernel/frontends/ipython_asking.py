@@ -15,8 +15,26 @@ from typing import TYPE_CHECKING
 
 from IPython.core.error import StdinNotImplementedError
 
+from vibesbox_kernel.errors import MagicError
+
 if TYPE_CHECKING:
     from vibesbox_kernel.frontends.ipython_output import Relay
+
+
+def ask_secret(prompt: str) -> str | None:
+    """Ask for a secret, masked; None where there is no answer.
+
+    Raises:
+        MagicError: There is nobody to ask.
+    """
+    try:
+        return getpass.getpass(prompt)
+    except EOFError:
+        return None
+    except StdinNotImplementedError as error:
+        raise MagicError(
+            "this front-end takes no input (allow_stdin is false), so no secret can be asked for"
+        ) from error
 
 
 class Keyboard:

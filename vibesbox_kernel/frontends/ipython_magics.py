@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import getpass
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from functools import cached_property
@@ -14,6 +13,7 @@ from IPython.core.error import UsageError
 from IPython.core.magic import no_var_expand
 
 from vibesbox_kernel.errors import MagicError
+from vibesbox_kernel.frontends.ipython_asking import ask_secret
 from vibesbox_kernel.frontends.ipython_errors import plain_errors
 from vibesbox_kernel.frontends.ipython_foreground import Foreground
 from vibesbox_kernel.frontends.ipython_output import Display, Relay
@@ -45,6 +45,7 @@ from vibesbox_kernel.shell.output_verbs import follow_output, tail_start
 from vibesbox_kernel.shell.privacy import is_private
 from vibesbox_kernel.shell.references import find
 from vibesbox_kernel.shell.rerunning import cell_again
+from vibesbox_kernel.shell.secret_env import questions, with_secrets
 from vibesbox_kernel.shell.stream import OutputPump
 
 if TYPE_CHECKING:
@@ -174,12 +175,13 @@ class Magics:
         return value if use.gives else None
 
     def _run(self, cell: Cell, use: Use) -> Session | None:
+        cell = with_secrets(cell, {name: ask_secret(prompt) for name, prompt in questions(cell)})
         session = self._foreground.run(cell, title=f"In[{self._shell.execution_count}]", announce=use.shows)
         return session if use.gives else None
 
     def _with_secret(self, args: SendArgs) -> SendArgs:
         prompt = self._call(secret_prompt(self._manager, args))
-        return given_secret(args, getpass.getpass(prompt))
+        return given_secret(args, ask_secret(prompt))
 
     def _replace_cell(self, text: str) -> None:
         """Put a script in the place of the cell; it stays one of ours."""

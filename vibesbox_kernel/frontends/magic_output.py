@@ -63,7 +63,7 @@ class MagicDoor:
                 return None
             case SendArgs(secret=True) as args:
                 prompt = await secret_prompt(self._manager, args)
-                call = replace(call, args=given_secret(args, await _ask_secret(output, prompt)))
+                call = replace(call, args=given_secret(args, await ask_secret(output, prompt)))
         result = await verbs.carry_out(
             self._manager, call, width=WIDTH, directory=Path(self._directory()), runner=self._runner
         )
@@ -81,7 +81,12 @@ class MagicDoor:
         await OutputPump(self._manager, info.session_id, output, start=start).run()
 
 
-async def _ask_secret(output: CellOutput, prompt: str) -> str | None:
+async def ask_secret(output: CellOutput, prompt: str) -> str | None:
+    """Ask for a secret with a masked box.
+
+    Raises:
+        MagicError: There is nobody to ask.
+    """
     if output.respondent is None or not output.respondent.can_answer:
-        raise MagicError("%send --secret: this front-end takes no input (allow_stdin is false)", magic="%send")
+        raise MagicError("this front-end takes no input (allow_stdin is false), so no secret can be asked for")
     return await output.respondent.ask(prompt, password=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from vibesbox_kernel.shell.cell_head import split_body
@@ -21,6 +21,7 @@ class Cell:
         script: The rest of the text, exactly as it stands.
         script_line: The line of the cell, counted from 1, at which the script begins.
         private: It is to be remembered nowhere.
+        secrets: The values of the variables that ``options.secret_env`` names.
     """
 
     magics: tuple[MagicCall, ...] = ()
@@ -28,6 +29,7 @@ class Cell:
     script: str = ""
     script_line: int = 1
     private: bool = False
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def has_script(self) -> bool:

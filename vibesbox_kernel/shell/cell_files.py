@@ -18,7 +18,10 @@ Layout, below a private directory of the runner's::
 
         call.sh                  how it is called, and how it is to be looked at first
 
-The control pipe carries single bytes: ``TAKE_ON`` and ``BEGIN``; ``bash/prepare.sh`` reads them.
+        secrets                  the names of variables that shall not be in `state`; their values are in no file
+
+The control pipe carries single bytes: ``TAKE_ON``, ``SECRET`` with a variable behind it, and ``BEGIN``;
+``bash/prepare.sh`` reads them.
 """
 
 from __future__ import annotations
@@ -63,8 +66,8 @@ _TEXTS = (
 _TEXTS_OF_OTHER_SHELLS = ("fish.fish", "zsh.zsh")
 
 
-TAKE_ON, BEGIN = b"s", b"c"
-"""The words of the control pipe: take on the state; run the cell."""
+TAKE_ON, SECRET, BEGIN = b"s", b"e", b"c"
+"""The words of the control pipe: take on the state; have this variable (``NAME=VALUE\\0``); run the cell."""
 
 
 class Driver:

@@ -18,7 +18,8 @@ from vibesbox_kernel.shell.human import parse_bytes, parse_duration
 MAX_SIGNAL = 64
 MAX_INDENT = 8
 _FINDING = re.compile(r"(?:SC)?(\d{4})", re.IGNORECASE)
-_ENV = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_ENV = re.compile(rf"({_VARIABLE.pattern})=(.*)", re.DOTALL)
 
 
 class Severity(StrEnum):
@@ -155,6 +156,7 @@ class CellOptions:
 
     Attributes:
         cwd: As the user wrote it: relative to the shell's directory, perhaps with a leading ``~``.
+        secret_env: Names of variables whose values are asked for; only ``Cell.secrets`` has these.
         command: Only for the one-line form: the rest of the line, exactly as it stands there.
     """
 
@@ -164,6 +166,7 @@ class CellOptions:
     io: IoMode | None = None
     cwd: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
+    secret_env: tuple[str, ...] = ()
     shell: str | None = None
     durable: bool = False
     nice: int | None = None
@@ -341,6 +344,16 @@ def environment_pair(text: str) -> tuple[str, str]:
     if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE with a name of letters, digits and _")
     return match.group(1), match.group(2)
+
+
+def variable_name(text: str) -> str:
+    """The name of a variable, alone: what is behind a ``=`` is not repeated, for it may be a secret."""
+    name, equals, _ = text.partition("=")
+    if _VARIABLE.fullmatch(name) is None:
+        raise argparse.ArgumentTypeError(f"{name!r} is not a name of letters, digits and _")
+    if equals:
+        raise argparse.ArgumentTypeError(f"give the name {name} alone: its value is asked for")
+    return name
 
 
 def not_empty(text: str) -> str:

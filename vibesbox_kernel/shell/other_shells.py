@@ -166,15 +166,16 @@ class OtherShellCell:
         text = opening + b"\n" * (place.line - 1) + script.encode("utf-8", "surrogateescape") + b"\n"
         cell.write(name, text)
         if self.base is not None:
-            cell.write("carried", self.base.text() + self._exports(place.exports))
-        return "launch", self._launch_text(cell, name, script)
+            carried = self.base.without(place.secrets, None)  # what they are is in the environment
+            cell.write("carried", carried.text() + self._exports(place.exports))
+        return "launch", self._launch_text(cell, name, script, place.secrets)
 
     def _exports(self, exports: Mapping[str, str]) -> bytes:
         return b"".join(
             self.shell.export % (name.encode(), self.shell.quote(os.fsencode(value))) for name, value in exports.items()
         )
 
-    def _launch_text(self, cell: CellDirectory, name: str, script: str) -> bytes:
+    def _launch_text(self, cell: CellDirectory, name: str, script: str, secrets: Iterable[str]) -> bytes:
         arguments = self.shell.first_arguments if self.base is None else self.shell.arguments
         driver, file = str(cell.driver / self.shell.driver), quote(os.fsencode(name))
         lines = [b"builtin cd -- " + quote(os.fsencode(cell.path))]
@@ -182,6 +183,7 @@ class OtherShellCell:
             lines.append(_REFUSAL % (quote(os.fsencode(self.path)), file))
         if self.base is not None:  # the environment is a part of the state that was carried
             lines.append(b"IFS=$' \\t\\n'; builtin declare +x $(builtin compgen -X 'VIBESBOX_*' -e)")
+            lines.extend(b"builtin declare -x " + secret.encode() for secret in secrets)
         words = (self.path, *arguments, driver, str(cell.driver), str(cell.path), name, cell.mark, cell.bash)
         command = b" ".join(quote(os.fsencode(word)) for word in words)
         lines.append(b"builtin exec -- " + command)

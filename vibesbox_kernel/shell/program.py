@@ -44,11 +44,13 @@ class Place:
         line: The line of the front-end's cell at which the script begins.
         directory: Where it shall begin.
         exports: Variables for it alone.
+        secrets: The names of those that it gets by the control pipe (``secret_env``).
     """
 
     line: int
     directory: bytes
     exports: Mapping[str, str]
+    secrets: tuple[str, ...] = ()
 
 
 class Replacement(Protocol):

@@ -60,7 +60,9 @@ async def cell_again(manager: SessionManager, args: RerunArgs, remembered: Remem
         raise MagicError(f"%rerun: the command of {label(info)} is not known", magic="%rerun")
     before = remembered.of(info.session_id)
     options = _options(manager, info, background=args.background)
-    return Cell(options=replace(options, shell=before.shell, env=before.env), script=command)
+    return Cell(
+        options=replace(options, shell=before.shell, env=before.env, secret_env=before.secret_env), script=command
+    )
 
 
 def _options(manager: SessionManager, info: SessionInfo, *, background: bool) -> CellOptions:

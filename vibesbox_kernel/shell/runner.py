@@ -34,6 +34,7 @@ from vibesbox_kernel.shell.references import find
 from vibesbox_kernel.shell.rerunning import RememberedOptions
 from vibesbox_kernel.shell.running import Running, begin, while_ours
 from vibesbox_kernel.shell.script import Script, make_script
+from vibesbox_kernel.shell.secret_env import check_secrets
 from vibesbox_kernel.shell.settings import Settings
 from vibesbox_kernel.shell.sink import OutputSink
 from vibesbox_kernel.shell.startup import first_state
@@ -248,6 +249,7 @@ class CellRunner:
         return running.outcome.result()
 
     async def _begin_cell(self, cell: Cell, label: str, sink: OutputSink, respondent: Respondent | None) -> Running:
+        check_secrets(cell)
         await self._settled()
         succession = self._require_succession()
         script = make_script(

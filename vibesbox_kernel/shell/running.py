@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from vibesbox_kernel.errors import BrokerError, SessionEndedError, SessionNotFoundError, ShellStateError
 from vibesbox_kernel.models import SessionInfo
 from vibesbox_kernel.shell.cell import Cell
-from vibesbox_kernel.shell.cell_files import laying_out
+from vibesbox_kernel.shell.cell_files import SECRET, laying_out
 from vibesbox_kernel.shell.conversation import Conversation, Respondent
 from vibesbox_kernel.shell.escalation import Interruption
 from vibesbox_kernel.shell.handing_over import CellEnd, why_nothing
@@ -23,6 +23,7 @@ from vibesbox_kernel.shell.outcome import CellOutcome, outcome_in_background
 from vibesbox_kernel.shell.program import Place
 from vibesbox_kernel.shell.references import label as label_of
 from vibesbox_kernel.shell.script import Script
+from vibesbox_kernel.shell.secret_env import control_text, without_values
 from vibesbox_kernel.shell.settings import Values
 from vibesbox_kernel.shell.sink import OutputSink
 from vibesbox_kernel.shell.spare import WaitingBash
@@ -140,6 +141,7 @@ class Running:
         base = self.waiting.generation.state
         state = ShellState.from_dump(end.dump, base, self.waiting.directory.kept)
         state = state.without_exports(base, self.cell.options.env)
+        state = state.with_variables_of(base, self.cell.options.secret_env)
         if self.cell.options.max_cpu_seconds is not None:
             state = state.with_cpu_limit_of(base)
         if self.script.for_one_cell and state.cwd == self.script.directory:
@@ -154,7 +156,9 @@ class Running:
         """
         if end.dump is None:
             raise ShellStateError(why_nothing(end.exit_status, shell=cell.shell.name))
-        state = OtherState.from_dump(end.dump).without(self.cell.options.env, cell.base)
+        state = OtherState.from_dump(end.dump).without(
+            (*self.cell.options.env, *self.cell.options.secret_env), cell.base
+        )
         if self.script.for_one_cell and state.cwd == self.script.directory:
             state = replace(state, directory=(cell.base or self.waiting.generation.state).directory)
         return state
@@ -221,7 +225,18 @@ async def begin(
     showing = manager.engine.start(while_ours(session, pump.run()), name=f"vibesbox-output-{label}")
     outcome: asyncio.Future[CellOutcome] = asyncio.get_running_loop().create_future()
     running = Running(
-        label, cell, script, waiting, session, sink, pump, interruption, turn, conversation, showing, outcome
+        label,
+        without_values(cell),
+        script,
+        waiting,
+        session,
+        sink,
+        pump,
+        interruption,
+        turn,
+        conversation,
+        showing,
+        outcome,
     )
     if conversation is not None:
         conversation.begin()
@@ -243,10 +258,16 @@ def _has_alone(waiting: WaitingBash, cell: Cell, script: Script) -> HeldDescript
 
 def _lay_out(waiting: WaitingBash, cell: Cell, script: Script, label: str) -> bytes:
     directory, state = waiting.directory, waiting.generation.state
-    place = Place(cell.script_line, os.fsencode(script.directory), cell.options.env)
+    place = Place(cell.script_line, os.fsencode(script.directory), cell.options.env, cell.options.secret_env)
+    secrets = b""
+    if cell.secrets:
+        directory.write("secrets", "".join(f"{name}\n" for name in cell.secrets).encode())
+        secrets = control_text(cell.secrets, SECRET)
     if script.replacement is not None:
-        return directory.write_replacement(script.replacement, script.text, label=label, state=state, place=place)
-    return directory.write_cell(
+        return secrets + directory.write_replacement(
+            script.replacement, script.text, label=label, state=state, place=place
+        )
+    return secrets + directory.write_cell(
         script.text,
         label=label,
         line=place.line,

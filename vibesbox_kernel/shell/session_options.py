@@ -8,6 +8,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+from vibesbox_kernel.errors import MagicError
 from vibesbox_kernel.models import IoMode, OnFull, OnLeftovers
 from vibesbox_kernel.shell.magic_args import (
     CellOptions,
@@ -17,6 +18,7 @@ from vibesbox_kernel.shell.magic_args import (
     not_empty,
     size,
     time_limit,
+    variable_name,
 )
 from vibesbox_kernel.shell.magic_parser import MagicParser, nearest
 
@@ -46,6 +48,14 @@ def add_session(parser: MagicParser) -> None:
         default=[],
         metavar="K=V",
         help="set a variable; may be repeated",
+    )
+    parser.add_argument(
+        "--secret-env",
+        type=variable_name,
+        action="append",
+        default=[],
+        metavar="K",
+        help="set a variable to what you are asked for in a masked box; the value is shown and kept nowhere",
     )
     parser.add_argument("--shell", type=not_empty, metavar="PATH", help="the shell or interpreter to run it with")
     parser.add_argument(
@@ -119,5 +129,9 @@ def _choice_of(kind: type[_Choice]) -> Callable[[str], _Choice]:
 
 def build_session(values: Mapping[str, Any]) -> CellOptions:
     """The options, with an environment that can not be changed, and each session that it follows once."""
-    fixed = {"env": MappingProxyType(dict(values["env"])), "after": tuple(dict.fromkeys(values["after"]))}
+    env, secrets = MappingProxyType(dict(values["env"])), tuple(dict.fromkeys(values["secret_env"]))
+    twice = [name for name in secrets if name in env]
+    if twice:
+        raise MagicError(f"%%session: {twice[0]} has a value by --env; --secret-env asks for one", magic="%%session")
+    fixed = {"env": env, "secret_env": secrets, "after": tuple(dict.fromkeys(values["after"]))}
     return CellOptions(**{**values, **fixed})

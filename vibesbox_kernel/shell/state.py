@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -177,6 +177,13 @@ class ShellState:
                 del variables[key]
                 if key in base.variables:
                     variables[key] = base.variables[key]
+        return replace(self, variables=variables)
+
+    def with_variables_of(self, base: ShellState, names: Iterable[str]) -> ShellState:
+        """The state with some variables as they were in another, whatever has become of them."""
+        keys = [name.encode() for name in names]
+        variables = {key: value for key, value in self.variables.items() if key not in keys}
+        variables |= {key: base.variables[key] for key in keys if key in base.variables}
         return replace(self, variables=variables)
 
     def with_cpu_limit_of(self, base: ShellState) -> ShellState:

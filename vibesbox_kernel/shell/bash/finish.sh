@@ -58,7 +58,20 @@
             builtin declare -f "${__vb_others[@]}"
         fi
         builtin printf '\n%s variables\n' "$__vb_mark"
-        builtin declare -p
+        if [[ -e $__vb_cell/secrets ]]; then
+            # The names of variables that are written nowhere, not even if the cell has made them read-only.
+            builtin mapfile -t __vb_secrets <"$__vb_cell/secrets"
+            builtin printf -v __vb_own ' %s ' "${__vb_secrets[@]}"
+            builtin unset -v "${__vb_secrets[@]}"
+            builtin compgen -v >|"$__vb_cell/names-now"
+            builtin mapfile -t __vb_names <"$__vb_cell/names-now"
+            for __vb_each in "${!__vb_names[@]}"; do
+                [[ $__vb_own != *" ${__vb_names[__vb_each]} "* ]] || builtin unset -v "__vb_names[$__vb_each]"
+            done
+            builtin declare -p "${__vb_names[@]}"
+        else
+            builtin declare -p
+        fi
         # $? is the exit status, unless a signal is ending this bash: then only its real end will tell. After the word
         # `exit` it is none; when bash has left the cell's file already, it may be.
         if [[ $__vb_way == trap && $__vb_last =~ ^(builtin )?exit( |$) ]]; then

@@ -28,12 +28,19 @@
     # See early.sh. The first `trap` looks at every signal: now, while nobody waits.
     builtin trap '__vb_early=yes' INT
 
-    # Descriptor 250 is the control pipe. `s`: take on the state; `c`: the cell. End of file means that this bash is not
-    # wanted any more. The time limit is there because of TMOUT, which `read` would take for its own.
+    # Descriptor 250 is the control pipe. `s`: take on the state; `e`: a variable and its value, a secret, which is
+    # written nowhere and handed on to nobody; `c`: the cell. End of file means that this bash is not wanted any more.
+    # The time limit is there because of TMOUT, which `read` would take for its own.
     __vb_word=
     while [[ $__vb_word != c ]]; do
         if builtin read -r -N 1 -t 99999999 -u 250 __vb_word; then
             [[ $__vb_word != s ]] || builtin . ./restore.sh 2>|restore.log
+            [[ $__vb_word != e ]] || {
+                IFS= builtin read -r -d '' -t 99999999 -u 250 __vb_word
+                builtin unset -v "${__vb_word%%=*}"
+                builtin declare -x "$__vb_word"
+                __vb_word=
+            }
         else
             (($? > 128)) || builtin exit 0
         fi

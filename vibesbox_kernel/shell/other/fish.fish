@@ -18,6 +18,12 @@ function __vb_finish --on-event fish_exit
         builtin printf '\n%s syntax\nfish can not read this cell\n\n%s end\n2 syntax\n' $__vb_mark $__vb_mark >>$__vb_cell/state
         exec $__vb_bash -p $__vb_driver/keep.sh $__vb_driver $__vb_cell 2
     end
+    # The names of variables that are written nowhere.
+    if test -r $__vb_cell/secrets
+        while builtin read -l name
+            set -e -g $name
+        end <$__vb_cell/secrets
+    end
     begin
         builtin printf '\n%s directory\n' $__vb_mark
         builtin pwd -L

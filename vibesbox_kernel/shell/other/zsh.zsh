@@ -21,6 +21,13 @@
         zshexit_functions=(${zshexit_functions:#__vb_finish})
         (( ${#zshexit_functions} )) || builtin unset zshexit_functions
         local __vb_name __vb_line
+        # The names of variables that are written nowhere.
+        if [[ -r $__vb_cell/secrets ]]; then
+            while builtin read -r __vb_name; do
+                builtin typeset +r -g $__vb_name
+                builtin unset $__vb_name
+            done <$__vb_cell/secrets
+        fi
         {
             builtin print -r -- $'\n'"$__vb_mark directory"
             builtin pwd -L
