@@ -17,6 +17,7 @@ import pytest
 from tests.broker.test_spool import Disk, descriptors_in, read_all
 from vibesbox_kernel.broker import spool as spool_module
 from vibesbox_kernel.broker.loop import Loop
+from vibesbox_kernel.broker.progress_reports import Report
 from vibesbox_kernel.broker.session import Outlet, Session
 from vibesbox_kernel.broker.spool import Spool
 from vibesbox_kernel.broker.streams import Streams
@@ -35,8 +36,12 @@ class House:
         self.loop = Loop()
         self.told: list[int] = []
         self.drained: list[Session] = []
+        self.reports: list[Report] = []
         self.streams = Streams(
-            self.loop, on_output=lambda session: self.told.append(session.spool.end), on_drained=self.drained.append
+            self.loop,
+            on_output=lambda session: self.told.append(session.spool.end),
+            on_drained=self.drained.append,
+            on_reports=lambda session, reports: self.reports.extend(reports),
         )
         self._ends: list[int] = []
         self._sessions: list[Session] = []
@@ -350,3 +355,24 @@ def test_what_was_written_until_now_is_taken_of_both_streams_at_once(house):
     os.write(errors, b"err")
     house.streams.drain_what_is_there(session)
     assert session.spool.end == 6
+
+
+def test_a_report_of_progress_is_found_though_it_comes_in_two_reads(house):
+    session, out = house.pipe()
+    os.write(out, b"some text\x1b]9;4")
+    house.until_taken(session, 14)
+    assert house.reports == []
+    os.write(out, b";1;40\x07more")
+    house.until_taken(session, 24)
+    assert house.reports == [Report("normal", 0.4)]
+
+
+def test_what_one_stream_begins_the_other_does_not_end(house):
+    session, out, errors = house.two_pipes()
+    os.write(out, b"\x1b]9;4;1;4")
+    house.until_taken(session, 9)
+    os.write(errors, b"0\x07")
+    house.until_taken(session, 11)
+    os.write(out, b"5\x07")
+    house.until_taken(session, 13)
+    assert house.reports == [Report("normal", 0.45)]

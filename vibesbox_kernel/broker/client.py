@@ -37,6 +37,7 @@ class Client:
         number: What it is called in records, unique in this broker's life.
         label: What it says of itself, for people.
         follows: It only looks at sessions of others: the broker does not stay for it.
+        greeted: It has introduced itself; a session's process that only reports does not.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Client:
         self.number = next(_numbers)
         self.label = f"pid {self.pid}"
         self.follows = False
+        self.greeted = False
         self._loop = loop
         self._connection = connection
         self._on_request = on_request

@@ -85,7 +85,8 @@ def _serve(run: Run, state_directory: str, lease: int, umask: int) -> None:
         system.become_subreaper()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         loop = Loop()
-        listener = _listen(f"{run.run_directory}/{SOCKET_NAME}")
+        door = f"{run.run_directory}/{SOCKET_NAME}"
+        listener = _listen(door)
         limit = _raise_descriptor_limit()
         connection = socket.socket(fileno=lease)
         announcements = f"{run.run_directory}/{ANNOUNCEMENTS_NAME}"
@@ -94,6 +95,7 @@ def _serve(run: Run, state_directory: str, lease: int, umask: int) -> None:
             listener,
             connection,
             state_directory,
+            door=door,
             announcements=announcements,
             run_tag=run.tag,
             umask=umask,

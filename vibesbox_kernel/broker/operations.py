@@ -33,6 +33,7 @@ class Operations:
     Args:
         clients: Those that are connected.
         tell: Tells them all that something about a session has changed.
+        door: The path of the broker's socket, for sessions.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Operations:
         clients: Collection[Client],
         *,
         tell: Callable[[str, Session], None],
+        door: str,
         umask: int,
         descriptor_limit: int,
     ) -> None:
@@ -49,6 +51,7 @@ class Operations:
         self._tell = tell
         self._guardian = os.getppid()
         self._holdings = Holdings()
+        self._door = door
         self._umask = umask
         self._descriptor_limit = descriptor_limit
         self._known: dict[str, Callable[[Client, Message], Result | None]] = {
@@ -75,6 +78,7 @@ class Operations:
             "discard_output": self._discard_output,
             "catch_up": self._catch_up,
             "parallel": self._parallel,
+            "report": self._report,
             "usage": self._usage,
             "history": self._history,
             "health": self._health,
@@ -102,6 +106,7 @@ class Operations:
             raise RefusedError("protocol", f"this broker speaks protocol {PROTOCOL}")
         client.label = read.text_or_none(request, "label") or client.label
         client.follows = read.optional_flag(request, "follows")
+        client.greeted = True
         for session in self._supervisor.sessions.values():
             if session.listed:
                 client.tell("known", session, keep=True)
@@ -111,7 +116,9 @@ class Operations:
         session_id = read.session_id(request)
         prepared = read.flag(request, "prepared")
         policy = read.policy(request)
-        order = read.launch_order(request, prepared=prepared, umask=self._umask, limit=self._descriptor_limit)
+        order = read.launch_order(
+            request, prepared=prepared, door=self._door, umask=self._umask, limit=self._descriptor_limit
+        )
         if session_id in self._supervisor.sessions:
             raise RefusedError("request", f"session {session_id} exists")
         session = self._supervisor.start(
@@ -333,6 +340,15 @@ class Operations:
     def _parallel(self, client: Client, request: Message) -> Result:
         group = read.text_or_none(request, "group")
         self._supervisor.set_parallel(group, read.optional_integer(request, "limit", 1, read.MAX_WHOLE))
+        return {}
+
+    def _report(self, client: Client, request: Message) -> Result:
+        """How far a session has come. Which one, that says the process that asks, and none can speak for another."""
+        report = read.report(request)
+        session = self._supervisor.session_of(client.pid)
+        if session is None or not session.listed:
+            raise RefusedError("unknown", f"process {client.pid} is of no running session")
+        self._supervisor.progress.take(session, [report])
         return {}
 
     def _usage(self, client: Client, request: Message) -> Result:

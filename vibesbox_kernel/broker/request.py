@@ -12,8 +12,18 @@ from typing import NoReturn
 
 from vibesbox_kernel.broker.launch import Launch
 from vibesbox_kernel.broker.policy import Policy
+from vibesbox_kernel.broker.progress_reports import NONE, Report
 from vibesbox_kernel.broker.session import DEFAULT, Unattended
-from vibesbox_kernel.broker.wire import IO_KINDS, MAX_COMMAND_BYTES, SESSION_MARKER, Message, unpack_bytes
+from vibesbox_kernel.broker.wire import (
+    BROKER_VARIABLE,
+    IO_KINDS,
+    MAX_COMMAND_BYTES,
+    MAX_PROGRESS_TEXT,
+    PROGRESS_STATES,
+    SESSION_MARKER,
+    Message,
+    unpack_bytes,
+)
 
 MAX_TERMINAL_SIDE = 65_535
 MAX_NICE = 19
@@ -113,6 +123,21 @@ def optional_integer(request: Message, field: str, low: int, high: int) -> int |
     return None if request.get(field) is None else integer(request, field, low, high)
 
 
+def report(request: Message) -> Report:
+    """What a session says of its progress."""
+    state = request.get("state")
+    if state != NONE and state not in PROGRESS_STATES:
+        _refuse("state", f"one of {', '.join((NONE, *PROGRESS_STATES))}")
+    fraction, said = request.get("fraction"), text_or_none(request, "text")
+    if fraction is not None and (isinstance(fraction, bool) or not isinstance(fraction, int | float)):
+        _refuse("fraction", "a number from 0 to 1, or null")
+    if fraction is not None and not 0 <= fraction <= 1:
+        _refuse("fraction", "a number from 0 to 1, or null")
+    if said is not None and len(said) > MAX_PROGRESS_TEXT:
+        _refuse("text", f"at most {MAX_PROGRESS_TEXT} characters")
+    return Report(str(state), None if fraction is None else float(fraction), said)
+
+
 def texts(request: Message, field: str) -> tuple[str, ...]:
     """Several texts."""
     values = request.get(field, [])
@@ -172,11 +197,12 @@ def command(request: Message) -> str:
     return value.decode("utf-8", "surrogateescape")
 
 
-def launch_order(request: Message, *, prepared: bool, umask: int, limit: int) -> Launch:
+def launch_order(request: Message, *, prepared: bool, door: str, umask: int, limit: int) -> Launch:
     """How to start the leader that a request asks for.
 
     Args:
         prepared: It waits for its control pipe.
+        door: Where the session finds the broker.
         umask: Its umask.
         limit: Its soft limit of open descriptors.
     """
@@ -184,7 +210,7 @@ def launch_order(request: Message, *, prepared: bool, umask: int, limit: int) ->
         _refuse("io", f"one of {', '.join(IO_KINDS)}")
     return Launch(
         argv=_arguments(request),
-        env={**_environment(request), SESSION_MARKER: session_id(request)},
+        env={**_environment(request), SESSION_MARKER: session_id(request), BROKER_VARIABLE: door},
         cwd=text(request, "cwd"),
         io=text(request, "io"),
         feed=flag(request, "feed"),

@@ -38,6 +38,7 @@ class Server:
         first: socket.socket,
         directory: str,
         *,
+        door: str,
         announcements: str,
         run_tag: int,
         umask: int,
@@ -58,7 +59,12 @@ class Server:
             on_output=self._on_output,
         )
         self._operations = Operations(
-            self._supervisor, self._clients, tell=self._on_event, umask=umask, descriptor_limit=descriptor_limit
+            self._supervisor,
+            self._clients,
+            tell=self._on_event,
+            door=door,
+            umask=umask,
+            descriptor_limit=descriptor_limit,
         )
         loop.watch(listener.fileno(), self._accept)
         loop.on_signal(signal.SIGTERM, self._leave)
@@ -92,7 +98,8 @@ class Server:
         self._clients.add(Client(self._loop, connection, on_request=self._on_request, on_gone=self._on_gone))
 
     def _on_gone(self, client: Client) -> None:
-        logger.info("client=%d gone", client.pid)
+        # Who reports does so ten times a second, for days perhaps: the log is for other things.
+        logger.log(logging.INFO if client.greeted else logging.DEBUG, "client=%d gone", client.pid)
         self._clients.discard(client)
         self._operations.client_gone(client)
         # The ended ones too: whoever is gone must not keep others from a session's name or output.

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from vibesbox_kernel.broker import system
 from vibesbox_kernel.broker.long_lines import in_pieces
 from vibesbox_kernel.broker.loop import Loop
+from vibesbox_kernel.broker.progress_reports import ESCAPE, Report, find_reports
 from vibesbox_kernel.broker.session import Outlet, Session
 from vibesbox_kernel.broker.tail import TAIL_BYTES
 from vibesbox_kernel.broker.wire import STDOUT
@@ -35,14 +36,26 @@ _END_OF_FILE = b"\x04"  # what a terminal in canonical mode takes for end of fil
 
 
 class Streams:
-    """Drains every session into its spool, and feeds those that take input."""
+    """Drains every session into its spool, and feeds those that take input.
+
+    Args:
+        on_output: Called when a session has put out something.
+        on_drained: Called when its output has come to its end.
+        on_reports: Called with the reports of progress in what it has put out.
+    """
 
     def __init__(
-        self, loop: Loop, *, on_output: Callable[[Session], None], on_drained: Callable[[Session], None]
+        self,
+        loop: Loop,
+        *,
+        on_output: Callable[[Session], None],
+        on_drained: Callable[[Session], None],
+        on_reports: Callable[[Session, list[Report]], None],
     ) -> None:
         self._loop = loop
         self._on_output = on_output
         self._on_drained = on_drained
+        self._on_reports = on_reports
         self._on_ready = self._ready  # one object for all sessions
 
     def open(self, session: Session) -> None:
@@ -147,6 +160,8 @@ class Streams:
                 break
             session.spool.write(data, outlet.stream)
             session.at_line_start = data[-1] == _NEWLINE
+            if ESCAPE in data or outlet.begun_report:
+                self._look_for_reports(session, outlet, data)
             got += len(data)
             if len(data) < _FULL_READ_BYTES and not until_empty:
                 break  # most likely empty now; if not, the loop comes back
@@ -154,6 +169,11 @@ class Streams:
             session.active_at = time.monotonic()
             self._on_output(session)
         return got
+
+    def _look_for_reports(self, session: Session, outlet: Outlet, data: bytes) -> None:
+        reports, outlet.begun_report = find_reports(data, outlet.begun_report)
+        if reports:
+            self._on_reports(session, reports)
 
     def _wait_for_room(self, session: Session) -> None:
         """Do not read any more: the pipe or terminal fills up, and the child waits in its write."""

@@ -21,6 +21,7 @@ from vibesbox_kernel.broker.interrupting import OnDone as OnInterrupted
 from vibesbox_kernel.broker.launch import Launch, LaunchFailedError, interrupt_key
 from vibesbox_kernel.broker.loop import Loop
 from vibesbox_kernel.broker.policy import GRACE_SECONDS, Policy
+from vibesbox_kernel.broker.progress import ProgressBoard
 from vibesbox_kernel.broker.queue import Queue
 from vibesbox_kernel.broker.restarts import Restarts
 from vibesbox_kernel.broker.session import Session, Unattended
@@ -73,7 +74,10 @@ class Supervisor:
         self._trees = Trees()
         self._endings = Endings(loop, self._trees)
         self._on_output = on_output
-        self._streams = Streams(loop, on_output=self._put_out, on_drained=self._on_drained)
+        self.progress = ProgressBoard(loop, on_changed=lambda session: on_event("changed", session))
+        self._streams = Streams(
+            loop, on_output=self._put_out, on_drained=self._on_drained, on_reports=self.progress.take
+        )
         self._stdin = StdinWatch(loop, self._trees, on_changed=self._waits_or_not)
         self._interrupting = Interrupting(loop, self._trees, press=self._press_interrupt)
         self._queue = Queue(self.sessions, start=self._start_queued, give_up=self._cancel)
@@ -263,6 +267,10 @@ class Supervisor:
         self._trees.adopt()
         return self._trees.others(session)
 
+    def session_of(self, pid: int) -> Session | None:
+        """Whose a live process is; None if it is of no session."""
+        return self._trees.session_of(pid)
+
     def usage(self) -> dict[str, list[float]]:
         """The figures of every running session's tree, as a record has them."""
         self.upkeep.look()
@@ -436,6 +444,7 @@ class Supervisor:
         self.upkeep.pause(session)
         self._restarts.schedule(session)
         self._streams.close(session)
+        self.progress.forget(session)
         session.leftovers = []
         self._on_event("restarting", session)
 
@@ -458,6 +467,7 @@ class Supervisor:
         self.handovers.forget(session)
         self._streams.close(session)
         self._on_drained(session)
+        self.progress.forget(session)
         session.over = True
         session.queued = session.stopped = session.announced = False
         self._stdin.forget(session)

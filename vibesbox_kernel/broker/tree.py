@@ -15,6 +15,8 @@ from vibesbox_kernel.broker.run import run_of
 from vibesbox_kernel.broker.session import Session
 from vibesbox_kernel.broker.wire import SESSION_MARKER
 
+_MOST_GENERATIONS = 1 << 12
+
 
 class Trees:
     """The forest below the broker.
@@ -67,6 +69,18 @@ class Trees:
         if pid not in self._adopted and system.ADOPTS_ORPHANS and system.parent(pid) == os.getpid():
             self._adopted[pid] = self._whose(pid)
         return self._adopted.get(pid)
+
+    def session_of(self, pid: int) -> Session | None:
+        """Whose any live process is: that of the child of ours that it descends from."""
+        above: int | None = pid
+        for _ in range(_MOST_GENERATIONS):
+            if above is None or above <= 1:
+                break
+            whose = self.owner(above)
+            if whose is not None:
+                return whose
+            above = system.parent(above)
+        return None if system.ADOPTS_ORPHANS else self._whose(pid)
 
     def roots(self, session: Session) -> list[int]:
         """The session's processes that are our children: its leader, and its orphans once adopted."""
@@ -146,7 +160,7 @@ class Trees:
     def _descends(self, pid: int, session: Session) -> bool:
         """Walk up: from a process without the tag to a child of ours that is the session's."""
         roots = set(self.roots(session))
-        for _ in range(1 << 12):
+        for _ in range(_MOST_GENERATIONS):
             if pid in roots:
                 return True
             above = system.parent(pid)

@@ -79,6 +79,9 @@ CLOSED_NAME = "closed"
 SESSION_MARKER = "VIBESBOX_SESSION"
 """Environment variable that names the session of a process; the second way to tell whose it is."""
 
+BROKER_VARIABLE = "VIBESBOX_BROKER"
+"""Environment variable by which a session's processes find the broker's socket, to report their progress."""
+
 CONTROL_DESCRIPTOR = 250
 """Where a prepared session's leader finds the read end of its control pipe."""
 

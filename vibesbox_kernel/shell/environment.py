@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from vibesbox_kernel.shell.state import SESSION_MARKER
-from vibesbox_kernel.tools.protocol import PYTHON_VARIABLE, SOCKET_VARIABLE
+from vibesbox_kernel.tools.protocol import BROKER_VARIABLE, PYTHON_VARIABLE, SOCKET_VARIABLE
 
 # A pager waits for keys, and a notebook has none to give. Start-up files may choose one, so startup.sh says it again.
 _ALWAYS = {"GIT_PAGER": "cat", "MANPAGER": "cat", "PAGER": "cat", "SYSTEMD_PAGER": "cat", "TERM": "xterm-256color"}
 # The size of the terminal that the server was started from is not that of a cell.
-_NEVER = frozenset({SESSION_MARKER, SOCKET_VARIABLE, PYTHON_VARIABLE, "COLUMNS", "LINES"})
+_NEVER = frozenset({SESSION_MARKER, BROKER_VARIABLE, SOCKET_VARIABLE, PYTHON_VARIABLE, "COLUMNS", "LINES"})
 _POOR_LOCALES = ("", "C", "POSIX")
 
 

@@ -9,9 +9,15 @@ def main() -> int:
     package = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
     sys.path.append(os.path.dirname(package))  # last: it may hold anything
 
+    command, *arguments = sys.argv[1:]
+    if command == "progress":  # each imports what it needs alone: they are to be quick
+        from vibesbox_kernel.tools import progress
+
+        return progress.main(arguments)
+
     from vibesbox_kernel.tools import show
 
-    return {"show": show.main}[sys.argv[1]](sys.argv[2:])
+    return {"show": show.main}[command](arguments)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,9 @@ SOCKET_VARIABLE = "VIBESBOX_DISPLAY"
 PYTHON_VARIABLE = "VIBESBOX_PYTHON"
 """Names the notebook's interpreter, which the launchers use."""
 
+BROKER_VARIABLE = "VIBESBOX_BROKER"
+"""Names the socket of the broker that has the session."""
+
 SESSION_VARIABLE = "VIBESBOX_SESSION"
 
 MAX_HEADER_BYTES = 1 << 14
