@@ -63,7 +63,7 @@ class CellEndings:
                 raise
         finally:
             await running.interruption.end()
-            running.ask_no_more()
+            running.view.ask_no_more()
             self._foreground.discard(running)
             if running.goes_on:
                 closing = while_ours(running.session, say_how_it_ended(self._manager, running))
@@ -120,7 +120,7 @@ class CellEndings:
             notices = self.take_notices(running)
             self._succession.prewarm_soon()
         else:
-            say(running.sink, f"not started: {why}")
+            say(running.view.sink, f"not started: {why}")
         return outcome_not_started(running, why=why, notices=notices)
 
     async def _let_the_outcome_out(self) -> None:
@@ -139,8 +139,8 @@ class CellEndings:
     async def _flush(self, running: Running) -> None:
         cursor = self._manager.exited_cursor(running.waiting.session_id)
         if cursor is not None:
-            await running.pump.flush_to(cursor)
-        running.ask_no_more()
+            await running.view.pump.flush_to(cursor)
+        running.view.ask_no_more()
 
     def take_notices(self, running: Running) -> tuple[str, ...]:
         """What is to be told with a cell's outcome, once."""

@@ -6,13 +6,11 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from vibesbox_kernel.shell.conversation import Conversation
 from vibesbox_kernel.shell.escalation import Interruption
-from vibesbox_kernel.shell.held_line import HeldLine
 from vibesbox_kernel.shell.notes import say
 from vibesbox_kernel.shell.outcome import CellOutcome, outcome_of_followed
 from vibesbox_kernel.shell.output_verbs import tail_start
-from vibesbox_kernel.shell.stream import OutputPump
+from vibesbox_kernel.shell.view import View
 
 if TYPE_CHECKING:
     from vibesbox_kernel.models import SessionInfo
@@ -20,16 +18,6 @@ if TYPE_CHECKING:
     from vibesbox_kernel.shell.conversation import Respondent
     from vibesbox_kernel.shell.foreground import Foreground
     from vibesbox_kernel.shell.sink import OutputSink
-
-
-@dataclass(frozen=True)
-class View:
-    """Somebody's look at a session: its output, and its questions if it may be answered here."""
-
-    session_id: str
-    sink: OutputSink
-    pump: OutputPump
-    conversation: Conversation | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,12 +51,8 @@ async def open_view(
     """
     session_id = info.session_id
     start = await tail_start(manager, session_id, lines=lines)
-    if respondent is None or not info.io.is_terminal or not manager.is_ours(session_id):
-        return View(session_id, sink, OutputPump(manager, session_id, sink, start=start), None)
-    line = HeldLine(sink, holds=respondent.can_answer)
-    pump = OutputPump(manager, session_id, line, start=start)
-    conversation = Conversation(manager, session_id, pump=pump, line=line, respondent=respondent)
-    return View(session_id, line, pump, conversation)
+    can_be_answered = info.io.is_terminal and manager.is_ours(session_id)
+    return View.of(manager, session_id, sink, respondent if can_be_answered else None, start=start)
 
 
 async def follow(manager: SessionManager, foreground: Foreground, view: View, *, interrupt_grace: float) -> CellOutcome:
@@ -86,16 +70,14 @@ async def follow(manager: SessionManager, foreground: Foreground, view: View, *,
     left = manager.engine.start(followed.left.wait(), name="vibesbox-follow-left")
     try:
         await foreground.add(followed)
-        if view.conversation is not None:
-            view.conversation.begin()
+        view.begin_to_ask()
         await asyncio.wait([whole, left], return_when=asyncio.FIRST_COMPLETED)
         await interruption.end()
     finally:
         foreground.discard(followed)
         whole.cancel()
         left.cancel()
-        if view.conversation is not None:
-            view.conversation.end()
+        view.ask_no_more()
     info, was_left = manager.info(view.session_id), followed.left.is_set()
     if was_left:
         say(view.sink, "not followed any more; it goes on")

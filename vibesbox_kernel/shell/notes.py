@@ -33,7 +33,7 @@ async def say_how_it_ended(manager: SessionManager, running: Running) -> None:
     await asyncio.wait([running.showing])
     info = running.session.info
     if info.end_reason is not EndReason.CANCELLED:
-        say(running.sink, closing_words(with_names(manager, info), jobs=running.has_left_jobs))
+        say(running.view.sink, closing_words(with_names(manager, info), jobs=running.has_left_jobs))
 
 
 def closing_words(info: SessionInfo, *, jobs: bool) -> str:

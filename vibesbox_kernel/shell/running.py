@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any
 from vibesbox_kernel.errors import BrokerError, SessionEndedError, SessionNotFoundError, ShellStateError
 from vibesbox_kernel.models import SessionInfo
 from vibesbox_kernel.shell.cell import Cell
+<<<<<<< HEAD
 from vibesbox_kernel.shell.cell_files import SECRET, laying_out
 from vibesbox_kernel.shell.conversation import Conversation, Respondent
+=======
+from vibesbox_kernel.shell.cell_files import laying_out
+>>>>>>> 23eb45d (Build the view of a session in one place)
 from vibesbox_kernel.shell.escalation import Interruption
 from vibesbox_kernel.shell.handing_over import CellEnd, why_nothing
-from vibesbox_kernel.shell.held_line import HeldLine
 from vibesbox_kernel.shell.notes import say
 from vibesbox_kernel.shell.other_shells import OtherShellCell, OtherState
 from vibesbox_kernel.shell.outcome import CellOutcome, outcome_in_background
@@ -25,16 +28,17 @@ from vibesbox_kernel.shell.references import label as label_of
 from vibesbox_kernel.shell.script import Script
 from vibesbox_kernel.shell.secret_env import control_text, without_values
 from vibesbox_kernel.shell.settings import Values
-from vibesbox_kernel.shell.sink import OutputSink
 from vibesbox_kernel.shell.spare import WaitingBash
 from vibesbox_kernel.shell.state import ShellState
-from vibesbox_kernel.shell.stream import OutputPump
 from vibesbox_kernel.shell.turn import Turn, what_it_waits_for
+from vibesbox_kernel.shell.view import View
 
 if TYPE_CHECKING:
     from vibesbox_kernel.sessions import SessionManager
     from vibesbox_kernel.sessions.command_session import CommandSession
     from vibesbox_kernel.sessions.prepared import HeldDescriptors
+    from vibesbox_kernel.shell.conversation import Respondent
+    from vibesbox_kernel.shell.sink import OutputSink
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,9 +49,8 @@ class Running:
         label: Its name in messages.
         waiting: Its bash, which waits no more.
         session: What is known of it, to the last, even when the manager remembers it no more.
-        pump: Shows its output, until the session ends.
+        view: Shows its output, and asks for its input if there is somebody to ask.
         turn: Whether and how long it waits in a queue.
-        conversation: Asks for its input, if there is somebody to ask.
         showing: Shows its output: done when all of it is shown.
         outcome: What became of it, once that is known.
         left: It was sent to the background: nobody waits for it any more.
@@ -58,11 +61,9 @@ class Running:
     script: Script
     waiting: WaitingBash
     session: CommandSession
-    sink: OutputSink
-    pump: OutputPump
+    view: View
     interruption: Interruption
     turn: Turn
-    conversation: Conversation | None
     showing: asyncio.Task[None]
     outcome: asyncio.Future[CellOutcome]
     left: asyncio.Event = field(default_factory=asyncio.Event)
@@ -78,7 +79,7 @@ class Running:
             self.outcome.set_result(outcome)
             return
         for notice in outcome.notices:
-            say(self.sink, notice)
+            say(self.view.sink, notice)
 
     def fail(self, error: BaseException) -> bool:
         """Its outcome will never be known; returns whether somebody waits to hear that."""
@@ -111,7 +112,7 @@ class Running:
     def let_go(self) -> None:
         """Send it to the background: its outcome is that nobody waits for it any more."""
         self.left.set()
-        self.ask_no_more()
+        self.view.ask_no_more()
         ref = self.session.name or self.waiting.pid
         notice = (
             f"{label_of(self.session.info)} goes on in the background: its output still comes here, and what it changes"
@@ -124,11 +125,6 @@ class Running:
         """Whether its bash still needs its directory though nobody here looks after it any more."""
         info = self.session.info
         return _goes_on(info) and info.exit_status is None
-
-    def ask_no_more(self) -> None:
-        """Nobody waits for the cell any more: its input is nobody's affair here, and nothing of its output is held."""
-        if self.conversation is not None:
-            self.conversation.end()
 
     def state_after(self, end: CellEnd) -> ShellState:
         """What the cell hands on, without what it was given for itself alone (unless it has changed that).
@@ -208,22 +204,18 @@ async def begin(
         **options.limits,
     )
     turn = Turn(manager, waiting.session_id)
-    conversation: Conversation | None = None
-    if respondent is not None and not options.background and waiting.io.is_terminal:
-        sink = line = HeldLine(sink, holds=respondent.can_answer)
-        pump = OutputPump(manager, waiting.session_id, line, settings=settings)
-        conversation = Conversation(manager, waiting.session_id, pump=pump, line=line, respondent=respondent)
-    else:
-        pump = OutputPump(manager, waiting.session_id, sink, settings=settings)
-    manager.displays.expect(waiting.session_id, pump)
+    can_be_answered = waiting.io.is_terminal and not options.background
+    view = View.of(manager, waiting.session_id, sink, respondent if can_be_answered else None, settings=settings)
+    manager.displays.expect(waiting.session_id, view.pump)
     interruption = Interruption(
-        manager, waiting.session_id, grace=settings.interrupt_grace, say=lambda step: say(sink, step)
+        manager, waiting.session_id, grace=settings.interrupt_grace, say=lambda step: say(view.sink, step)
     )
     session = manager.get_session(waiting.session_id)
     if session is None:
         raise SessionNotFoundError(waiting.session_id)
-    showing = manager.engine.start(while_ours(session, pump.run()), name=f"vibesbox-output-{label}")
+    showing = manager.engine.start(while_ours(session, view.pump.run()), name=f"vibesbox-output-{label}")
     outcome: asyncio.Future[CellOutcome] = asyncio.get_running_loop().create_future()
+<<<<<<< HEAD
     running = Running(
         label,
         without_values(cell),
@@ -240,8 +232,12 @@ async def begin(
     )
     if conversation is not None:
         conversation.begin()
+=======
+    running = Running(label, cell, script, waiting, session, view, interruption, turn, showing, outcome)
+    view.begin_to_ask()
+>>>>>>> 23eb45d (Build the view of a session in one place)
     if turn.waits:
-        say(sink, _waits_for(manager, running))
+        say(view.sink, _waits_for(manager, running))
     if running.foreground and not waiting.io.is_terminal:
         # A script's standard input: nobody could send it anything while it keeps the notebook waiting.
         with contextlib.suppress(SessionEndedError):
