@@ -12,12 +12,7 @@ from typing import TYPE_CHECKING, Any
 from vibesbox_kernel.errors import BrokerError, SessionEndedError, SessionNotFoundError, ShellStateError
 from vibesbox_kernel.models import SessionInfo
 from vibesbox_kernel.shell.cell import Cell
-<<<<<<< HEAD
 from vibesbox_kernel.shell.cell_files import SECRET, laying_out
-from vibesbox_kernel.shell.conversation import Conversation, Respondent
-=======
-from vibesbox_kernel.shell.cell_files import laying_out
->>>>>>> 23eb45d (Build the view of a session in one place)
 from vibesbox_kernel.shell.escalation import Interruption
 from vibesbox_kernel.shell.handing_over import CellEnd, why_nothing
 from vibesbox_kernel.shell.notes import say
@@ -215,27 +210,8 @@ async def begin(
         raise SessionNotFoundError(waiting.session_id)
     showing = manager.engine.start(while_ours(session, view.pump.run()), name=f"vibesbox-output-{label}")
     outcome: asyncio.Future[CellOutcome] = asyncio.get_running_loop().create_future()
-<<<<<<< HEAD
-    running = Running(
-        label,
-        without_values(cell),
-        script,
-        waiting,
-        session,
-        sink,
-        pump,
-        interruption,
-        turn,
-        conversation,
-        showing,
-        outcome,
-    )
-    if conversation is not None:
-        conversation.begin()
-=======
-    running = Running(label, cell, script, waiting, session, view, interruption, turn, showing, outcome)
+    running = Running(label, without_values(cell), script, waiting, session, view, interruption, turn, showing, outcome)
     view.begin_to_ask()
->>>>>>> 23eb45d (Build the view of a session in one place)
     if turn.waits:
         say(view.sink, _waits_for(manager, running))
     if running.foreground and not waiting.io.is_terminal:
