@@ -23,7 +23,7 @@ LAB_FLAGS += $(if $(PORT),--ServerApp.port=$(PORT) --ServerApp.port_retries=0)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help lab tour test soak check bench browser clean
+.PHONY: help lab tour test soak check bench browser terminal clean
 
 help:  ## show this list
 	@echo 'Vibesbox: every command of a notebook is a managed session.'
@@ -61,8 +61,12 @@ browser:  ## install Debian's Chromium for the browser tests (as root)
 	export DEBIAN_FRONTEND=noninteractive; \
 	apt-get update -q </dev/null && apt-get install -q -y --no-install-recommends chromium fonts-dejavu-core </dev/null
 
+terminal:  ## build the terminal's bundle (xterm.js) anew, with npm, after a change in frontend/
+	npm ci --prefix frontend
+	npm run build --prefix frontend
+
 clean:  ## remove .venv, builds and caches
-	rm -rf $(VENV) build dist htmlcov test-results .coverage .coverage.* .hypothesis .import_linter_cache
+	rm -rf $(VENV) frontend/node_modules build dist htmlcov test-results .coverage .coverage.* .hypothesis .import_linter_cache
 	rm -rf .mypy_cache .pytest_cache .ruff_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -14,6 +14,7 @@
     ├── SessionOwnedError            (PermissionError)    another living program owns the session
     ├── SessionEndedError            (RuntimeError)       the session is over, or takes no input
     ├── NotInForegroundError         (LookupError)        no cell waits for the session
+    ├── NoTerminalError              (ValueError)         the session was started without a terminal
     ├── SessionTimeoutError          (TimeoutError)       a wait ended first; the session goes on
     ├── SessionFailedError           (RuntimeError)       a session that was waited for did not succeed
     ├── SurvivorsError               (RuntimeError)       processes outlived SIGKILL
@@ -227,6 +228,20 @@ class NotInForegroundError(VibesboxError, LookupError):
         else:
             text = "no cell runs in the foreground"
         super().__init__(text)
+
+
+class NoTerminalError(VibesboxError, ValueError):
+    """A session was started without a terminal, so none can be shown.
+
+    Attributes:
+        session: What it is called.
+        io: What it has instead.
+    """
+
+    def __init__(self, session: str, io: str) -> None:
+        self.session = session
+        self.io = io
+        super().__init__(f"session {session} has no terminal (--io {io}); start it with --io pty to have one")
 
 
 class SessionTimeoutError(VibesboxError, TimeoutError):

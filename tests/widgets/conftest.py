@@ -18,12 +18,15 @@ class RecordingComm(BaseComm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.sent: list[tuple[str, dict[str, Any], str]] = []
+        self.with_bytes: list[tuple[dict[str, Any], bytes]] = []
         self._changed = threading.Condition()
         super().__init__(*args, **kwargs)
 
     def publish_msg(self, msg_type: str, data: Any = None, metadata: Any = None, buffers: Any = None, **_: Any) -> None:
         with self._changed:
             self.sent.append((msg_type, data or {}, threading.current_thread().name))
+            if buffers:
+                self.with_bytes.append((data["content"], b"".join(map(bytes, buffers))))
             self._changed.notify_all()
 
     def wait(self, wanted: Callable[[RecordingComm], bool]) -> None:

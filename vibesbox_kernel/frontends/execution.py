@@ -132,7 +132,7 @@ class CellExecutor:
                 return await self._run(Cell(options=options, script=command, private=private), label, output)
             case RerunArgs() as args:
                 return await self._run_again(args, label, output)
-            case FgArgs() as args:
+            case FgArgs(widget=False) as args:
                 follow = self._runner.follow(args.ref, sink=output, respondent=output.respondent, lines=args.lines)
                 return await self._attend(follow, output)
             case BgArgs() as args:

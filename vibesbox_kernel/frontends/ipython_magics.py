@@ -19,6 +19,7 @@ from vibesbox_kernel.frontends.ipython_foreground import Foreground
 from vibesbox_kernel.frontends.ipython_output import Display, Relay
 from vibesbox_kernel.frontends.ipython_statements import MarkUses, Use
 from vibesbox_kernel.frontends.session_handle import Session, SessionList
+from vibesbox_kernel.frontends.terminal_screen import write
 from vibesbox_kernel.models import SessionInfo
 from vibesbox_kernel.shell import verbs
 from vibesbox_kernel.shell.cell import Cell
@@ -31,6 +32,7 @@ from vibesbox_kernel.shell.magic_args import (
     DurableArgs,
     FgArgs,
     InfoArgs,
+    MagicArgs,
     PsArgs,
     RenameArgs,
     RerunArgs,
@@ -55,6 +57,10 @@ if TYPE_CHECKING:
     from vibesbox_kernel.shell.runner import CellRunner
     from vibesbox_kernel.shell.verb_result import VerbResult
     from vibesbox_kernel.widgets.views import Views
+
+_NO_WIDGETS = (
+    "[vibesbox: there are no widgets here, so this is %fg without -w: output, input and Ctrl-C, line by line]\n"
+)
 
 T = TypeVar("T")
 
@@ -147,10 +153,9 @@ class Magics:
             return self._run(Cell(options=call.args, script=call.args.command or ""), use)
         if call.args is not None:
             self._foreground.prepare()
+        if self._show_view(call.args):
+            return None
         match call.args:
-            case PsArgs(widget=True) as args if not self._display.is_terminal:
-                self._show_table(args)
-                return None
             case TailArgs(follow=True) as args:
                 self._follow(args)
                 return None
@@ -205,10 +210,21 @@ class Magics:
 
         return Views(self._manager, lambda: self._display.width)
 
-    def _show_table(self, args: PsArgs) -> None:
+    def _show_view(self, args: MagicArgs | None) -> bool:
+        """Show a live view, if one is wanted and there is a page to show it in."""
         output = self._display.cell_output()
-        if output is not None:
-            self._views.show_table(output.display, everything=args.all)
+        match args:
+            case PsArgs(widget=True) if output is not None:
+                self._views.show_table(output.display, everything=args.all)
+            case FgArgs(widget=True) if output is not None:
+                info = self._call(find(self._manager, args.ref))
+                self._views.show_terminal(output.display, info.session_id)
+            case FgArgs(widget=True):
+                write(_NO_WIDGETS)
+                return False
+            case _:
+                return False
+        return True
 
     def _follow(self, args: TailArgs) -> None:
         info = self._call(find(self._manager, args.ref))

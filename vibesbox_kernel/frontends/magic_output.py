@@ -12,7 +12,7 @@ from vibesbox_kernel.errors import MagicError
 from vibesbox_kernel.frontends.replies import Failure
 from vibesbox_kernel.shell import verbs
 from vibesbox_kernel.shell.input_verbs import given_secret, secret_prompt
-from vibesbox_kernel.shell.magic_args import PsArgs, SendArgs, TailArgs
+from vibesbox_kernel.shell.magic_args import FgArgs, PsArgs, SendArgs, TailArgs
 from vibesbox_kernel.shell.output_verbs import tail_start
 from vibesbox_kernel.shell.references import find
 from vibesbox_kernel.shell.stream import OutputPump
@@ -57,6 +57,10 @@ class MagicDoor:
         match call.args:
             case PsArgs(widget=True) as args:
                 self._views.show_table(output.display, everything=args.all)
+                return None
+            case FgArgs(widget=True) as args:
+                info = await find(self._manager, args.ref)
+                self._views.show_terminal(output.display, info.session_id)
                 return None
             case TailArgs(follow=True) as args:
                 await self._follow(args, output)

@@ -93,10 +93,15 @@ class BgArgs:
 
 @dataclass(frozen=True)
 class FgArgs:
-    """``%fg``: which session to wait for, and how many of its last lines to begin with."""
+    """``%fg``: which session to wait for, and how many of its last lines to begin with.
+
+    Attributes:
+        widget: Show a terminal on it instead, and wait for nothing.
+    """
 
     ref: str
     lines: int = 10
+    widget: bool = False
 
 
 @dataclass(frozen=True)

@@ -123,6 +123,13 @@ def add_fg(parser: MagicParser) -> None:
     parser.add_argument(
         "-n", "--lines", type=line_count, default=10, metavar="N", help="how many of its last lines to begin with (10)"
     )
+    parser.add_argument(
+        "-w",
+        "--widget",
+        action="store_true",
+        help="as a terminal in the notebook, for programs that take the whole screen (vim, htop, a REPL); it waits for"
+        " nothing, so other cells can run. Ctrl+Shift+Escape leaves it. The session must have a terminal (--io pty)",
+    )
 
 
 def add_rerun(parser: MagicParser) -> None:

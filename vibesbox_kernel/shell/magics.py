@@ -226,7 +226,7 @@ _TABLE = (
     Magic("send", "type into a session", options.add_send, options.build_send),
     Magic(
         "fg",
-        "wait for a session as for a cell: output, input, interrupts",
+        "wait for a session as for a cell: output, input, interrupts; or a terminal on it",
         options.add_fg,
         lambda values: FgArgs(**values),
     ),

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from html import escape
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
+from vibesbox_kernel.errors import NoTerminalError
+from vibesbox_kernel.shell.references import label
 from vibesbox_kernel.shell.table_text import html_table, session_row, text_table
 from vibesbox_kernel.widgets.rows import select
 from vibesbox_kernel.widgets.static_view import Publish, show_live
 from vibesbox_kernel.widgets.table import SessionTable
+from vibesbox_kernel.widgets.terminal_lead import Leads
+from vibesbox_kernel.widgets.terminal_view import TerminalView
 
 if TYPE_CHECKING:
     from vibesbox_kernel.models import SessionInfo
@@ -34,6 +39,7 @@ class Views:
         self._manager = manager
         self._width = width
         self._shown: WeakSet[LiveWidget] = WeakSet()
+        self._leads = Leads()
 
     def show_table(self, publish: Publish, *, everything: bool = False) -> SessionTable:
         """Show the process table.
@@ -59,6 +65,31 @@ class Views:
         )
         self._shown.add(table)
         return table
+
+    def show_terminal(self, publish: Publish, session_id: str) -> TerminalView:
+        """Show a terminal on a session.
+
+        Args:
+            publish: Shows an output in the right cell.
+            session_id: The session.
+
+        Raises:
+            SessionNotFoundError: There is no such session.
+            NoTerminalError: It was started without a terminal.
+        """
+        info = self._manager.info(session_id)
+        if not info.io.is_terminal:
+            raise NoTerminalError(label(info), info.io)
+        terminal = TerminalView(self._manager, info.session_id, leads=self._leads)
+        show_live(
+            terminal,
+            publish,
+            self._manager.engine.loop,
+            text=lambda: terminal.picture,
+            html=lambda: f"<pre>{escape(terminal.picture)}</pre>",
+        )
+        self._shown.add(terminal)
+        return terminal
 
     def close(self) -> None:
         """Close every view that is still there."""

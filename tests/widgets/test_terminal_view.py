@@ -1,0 +1,145 @@
+"""The terminal without a browser: a real session at one end, at the other what a browser would send and get."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+import pytest
+
+from tests.widgets.conftest import RecordingComm
+from vibesbox_kernel.errors import NoTerminalError, SessionNotFoundError
+from vibesbox_kernel.models import IoMode
+from vibesbox_kernel.sessions import SessionManager
+from vibesbox_kernel.widgets.live import STATIC
+from vibesbox_kernel.widgets.terminal_view import TerminalView, library_key
+from vibesbox_kernel.widgets.views import Views
+
+pytestmark = pytest.mark.usefixtures("recorded")
+
+
+class Browser:
+    """One view of a terminal: what it has been sent, and what it says."""
+
+    def __init__(self, terminal: TerminalView, view: str = "v1") -> None:
+        self.terminal = terminal
+        self.view = view
+        self.comm = cast("RecordingComm", terminal.comm)
+
+    def say(self, op: str, **facts: Any) -> None:
+        """What a browser sends arrives on a thread of Jupyter's."""
+        content = {"op": op, "view": self.view, **facts}
+        message = {"content": {"data": {"method": "custom", "content": content}}, "buffers": []}
+        thread = threading.Thread(target=self.terminal._handle_msg, args=[message])
+        thread.start()
+        thread.join()
+
+    def heard(self, op: str) -> list[dict[str, Any]]:
+        return [one for one in self.comm.custom if one["op"] == op and one.get("view") in (self.view, "")]
+
+    @property
+    def written(self) -> bytes:
+        """What the terminal would have been given since it was last reset."""
+        data = b""
+        for content, piece in list(self.comm.with_bytes):
+            if content.get("view") == self.view and content["op"] in ("replay", "output"):
+                data = piece if content["op"] == "replay" else data + piece
+        return data
+
+    def wait(self, wanted: Callable[[], bool]) -> None:
+        self.comm.wait(lambda _: wanted())
+
+    def see(self, text: bytes) -> None:
+        self.wait(lambda: text in self.written)
+
+
+class Bench:
+    """A manager, its views, and terminals on commands."""
+
+    def __init__(self, manager: SessionManager) -> None:
+        self.manager = manager
+        self.views = Views(manager, lambda: 100)
+        self.shown: list[dict[str, Any]] = []
+
+    def start(self, command: str, **options: Any) -> str:
+        options.setdefault("io", IoMode.PTY)
+        pid = self.manager.engine.call(self.manager.start_session(command, **options))
+        return self.manager.info(pid).session_id
+
+    def open(self, session_id: str) -> Browser:
+        terminal = self.views.show_terminal(self._publish, session_id)
+        return Browser(terminal)
+
+    def on(self, command: str, **options: Any) -> Browser:
+        browser = self.open(self.start(command, **options))
+        browser.say("hello")
+        browser.say("size", rows=20, columns=70)
+        return browser
+
+    def _publish(self, data: dict[str, Any], *, display_id: str | None = None, update: bool = False) -> None:
+        self.shown.append(data)
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    manager = SessionManager()
+    made = Bench(manager)
+    yield made
+    made.views.close()
+    manager.engine.call(manager.aclose())
+    manager.engine.close()
+
+
+def test_what_is_typed_reaches_the_program_and_its_answer_the_terminal(bench: Bench):
+    browser = bench.on('read line; echo "got [$line]"; exec cat')
+    browser.say("type", text="grüße\n")
+    browser.see("got [grüße]\n".encode())
+
+
+def test_bytes_that_are_no_text_arrive_as_they_are(bench: Bench):
+    browser = bench.on("stty raw -echo; echo ready; head -c 3 | od -An -tx1; exec cat")
+    browser.see(b"ready")
+    browser.say("type", text="\x1b\xff\x80", bytes=True)
+    browser.see(b"1b ff 80")
+
+
+def test_the_program_sees_the_size_of_the_view(bench: Bench):
+    browser = bench.on('trap "echo now \\$(stty size)" WINCH; echo ready; while :; do read -t 60; done')
+    browser.see(b"ready")
+    browser.say("size", rows=33, columns=111)
+    browser.see(b"now 33 111")
+
+
+def test_who_opens_later_sees_what_was_there(bench: Bench):
+    browser = bench.on("echo first; exec cat")
+    browser.see(b"first")
+    later = Browser(browser.terminal, view="v2")
+    later.say("hello")
+    later.see(b"first")
+    lead = [one for one in later.comm.custom if one["op"] == "lead"][-1]
+    assert lead == {"op": "lead", "view": "v1", "rows": 20, "columns": 70}
+
+
+def test_a_session_without_a_terminal_has_none_to_show(bench: Bench):
+    session_id = bench.start("exec sleep 600", io=IoMode.PIPE, name="plain")
+    with pytest.raises(NoTerminalError, match=r"plain \(pid \d+\) has no terminal \(--io pipe\); .* --io pty"):
+        bench.open(session_id)
+    with pytest.raises(SessionNotFoundError):
+        bench.open("nothing")
+
+
+def test_the_end_is_told_and_input_refused(bench: Bench):
+    browser = bench.on("read line; exit 3")
+    browser.say("type", text="x\n")
+    browser.wait(lambda: any("exited (exit 3) after " in update.get("state", "") for update in browser.comm.updates))
+    assert browser.terminal.refusal.endswith("is over: it takes no input any more.")
+
+
+def test_the_library_is_sent_to_who_asks(bench: Bench):
+    browser = bench.on("exec cat")
+    browser.say("library")
+    browser.wait(lambda: any(content["op"] == "library" for content, _ in browser.comm.with_bytes))
+    ((content, bundle),) = [one for one in browser.comm.with_bytes if one[0]["op"] == "library"]
+    assert content["key"] == library_key() == browser.terminal.library
+    assert bundle == (STATIC / "xterm.js").read_bytes()
