@@ -37,13 +37,16 @@ class CellEndings:
         succession: Takes what they leave to the next.
         foreground: Has those that somebody waits for.
         notices: What is to be told with the next outcome.
+
+    Attributes:
+        succession: Where the newest state is, and the bash of the next cell.
     """
 
     def __init__(
         self, manager: SessionManager, succession: Succession, foreground: Foreground, notices: list[str]
     ) -> None:
         self._manager = manager
-        self._succession = succession
+        self.succession = succession
         self._foreground = foreground
         self._notices = notices
         self._handing_over: dict[asyncio.Task[Any], Running] = {}
@@ -105,11 +108,11 @@ class CellEndings:
                 await self._manager.wait(running.waiting.session_id, REAPED_SECONDS)
         notices: tuple[str, ...] = ()
         if running.foreground:
-            notices = (*self.take_notices(running), *self._succession.commit(running, end))
+            notices = (*self.take_notices(running), *self.succession.commit(running, end))
             if running.outcome.done():
-                self._succession.prewarm()
+                self.succession.prewarm()
             else:
-                self._succession.prewarm_soon()
+                self.succession.prewarm_soon()
         return outcome_of(running, end, took=took, notices=notices)
 
     def _not_started(self, running: Running) -> CellOutcome:
@@ -118,7 +121,7 @@ class CellEndings:
         notices: tuple[str, ...] = ()
         if running.foreground:
             notices = self.take_notices(running)
-            self._succession.prewarm_soon()
+            self.succession.prewarm_soon()
         else:
             say(running.view.sink, f"not started: {why}")
         return outcome_not_started(running, why=why, notices=notices)

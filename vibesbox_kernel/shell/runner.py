@@ -69,7 +69,6 @@ class CellRunner:
         self._cwd = cwd or os.getcwd()
         self._starting: asyncio.Task[None] | None = None
         self._driver: Driver | None = None
-        self._succession: Succession | None = None
         self._notices = list(notices)
         self.foreground = Foreground(manager)
         self.remembered = RememberedOptions()
@@ -83,7 +82,7 @@ class CellRunner:
         Raises:
             ShellStateError: The first is not there yet.
         """
-        return self._require_succession().newest
+        return self._succession.newest
 
     async def start(self) -> None:
         """Read the user's start-up files and have the first bash wait for its cell. Idempotent.
@@ -123,7 +122,7 @@ class CellRunner:
     async def states(self) -> Generations:
         """The states that cells have handed on so far, when the last has; to be looked at only."""
         await self._manager.engine.run(self._ready())
-        return self._require_succession().generations
+        return self._succession.generations
 
     async def reset(self) -> None:
         """Have the next cell start from the first state again. What runs now hands on nothing."""
@@ -211,8 +210,8 @@ class CellRunner:
             self._driver = Driver(root, bash, announcements=self._manager.announcements)
         state, notices = await first_state(self._manager, self._driver, cwd=self._cwd, settings=self.settings.now)
         self._notices += notices
-        self._succession = Succession(self._manager, self._driver, state, self.settings)
-        self._endings = CellEndings(self._manager, self._succession, self.foreground, self._notices)
+        succession = Succession(self._manager, self._driver, state, self.settings)
+        self._endings = CellEndings(self._manager, succession, self.foreground, self._notices)
 
     # Running
 
@@ -238,20 +237,21 @@ class CellRunner:
         with beginning:
             await self._start()
             running = await self._begin_cell(cell, label, sink, respondent)
+        endings = self._require_endings()
         self._manager.engine.start(
-            while_ours(running.session, self._require_endings().see_to_its_end(running)), name=f"vibesbox-end-{label}"
+            while_ours(running.session, endings.see_to_its_end(running)), name=f"vibesbox-end-{label}"
         )
         if running.foreground:
             await self.foreground.add(running)
             return await running.outcome
-        self._require_succession().prewarm_soon()
-        running.tell(outcome_in_background(running, notices=self._require_endings().take_notices(running)))
+        endings.succession.prewarm_soon()
+        running.tell(outcome_in_background(running, notices=endings.take_notices(running)))
         return running.outcome.result()
 
     async def _begin_cell(self, cell: Cell, label: str, sink: OutputSink, respondent: Respondent | None) -> Running:
         check_secrets(cell)
         await self._settled()
-        succession = self._require_succession()
+        succession = self._succession
         script = make_script(
             cell,
             succession.newest.state,
@@ -272,7 +272,7 @@ class CellRunner:
     async def _begin_with_a_bash(
         self, cell: Cell, script: Script, label: str, sink: OutputSink, respondent: Respondent | None
     ) -> Running:
-        succession = self._require_succession()
+        succession = self._succession
         waiting = await succession.take(cell.options.io)
         try:
             return await begin(
@@ -300,7 +300,7 @@ class CellRunner:
 
     async def _change_state(self, change: Callable[[Succession], None]) -> None:
         await self._ready()
-        change(self._require_succession())
+        change(self._succession)
 
     async def _interrupt(self) -> None:
         if self._endings is not None and self.foreground.is_beginning:
@@ -316,17 +316,16 @@ class CellRunner:
     async def _let_go(self, ref: int | str | None) -> SessionInfo:
         await self.foreground.begun()  # a cell may say that it runs before we know it
         info = self.foreground.let_go(ref)
-        self._require_succession().prewarm_soon()  # the bash that the next cell was to have is this one
+        self._succession.prewarm_soon()  # the bash that the next cell was to have is this one
         return info
 
     async def _close(self) -> None:
-        if self._succession is not None:
-            await self._succession.aclose()
+        if self._endings is not None:
+            await self._endings.succession.aclose()
 
-    def _require_succession(self) -> Succession:
-        if self._succession is None:
-            raise ShellStateError("the shell has not started yet")
-        return self._succession
+    @property
+    def _succession(self) -> Succession:
+        return self._require_endings().succession
 
     def _require_endings(self) -> CellEndings:
         if self._endings is None:
