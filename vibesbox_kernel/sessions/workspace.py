@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from pathlib import Path
+
+from vibesbox_kernel.sessions.private_files import write_private
 
 
 class Workspace:
@@ -21,9 +22,7 @@ class Workspace:
     def write(self, name: str, data: bytes) -> Path:
         """Create or replace a file; returns its path."""
         path = self._path(name)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with open(descriptor, "wb") as file:
-            file.write(data)
+        write_private(path, data)
         return path
 
     def read(self, name: str) -> bytes:

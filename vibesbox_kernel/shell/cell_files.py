@@ -36,12 +36,12 @@ from pathlib import Path
 
 from vibesbox_kernel.errors import SessionEndedError, ShellStateError
 from vibesbox_kernel.sessions.prepared import Unattended
+from vibesbox_kernel.sessions.private_files import write_private
 from vibesbox_kernel.shell.cell_names import file_name
 from vibesbox_kernel.shell.dump import Dump, Way, new_mark, parse_dump
 from vibesbox_kernel.shell.exit_trap import sets_exit_trap
 from vibesbox_kernel.shell.function_files import lay_out_functions
 from vibesbox_kernel.shell.function_library import FunctionLibraries
-from vibesbox_kernel.shell.private_files import write_private
 from vibesbox_kernel.shell.program import Place, Replacement
 from vibesbox_kernel.shell.quoting import quote
 from vibesbox_kernel.shell.restore import begin_text, hide_text, restore_text

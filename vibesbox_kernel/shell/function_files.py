@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from vibesbox_kernel.sessions.private_files import write_private
 from vibesbox_kernel.shell.cell_names import file_name
 from vibesbox_kernel.shell.function_library import Library, Wanted
 from vibesbox_kernel.shell.functions import numbered_as_written
-from vibesbox_kernel.shell.private_files import write_private
 from vibesbox_kernel.shell.restore import functions_text, library_text
 
 

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
+from vibesbox_kernel.sessions.private_files import write_private
 from vibesbox_kernel.shell.functions import as_names, attributes, join_functions, split_functions
-from vibesbox_kernel.shell.private_files import write_private
 from vibesbox_kernel.shell.state import ShellState
 
 WORTH_A_LIBRARY = 32

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vibesbox_kernel.errors import ShellStateError
+from vibesbox_kernel.sessions.private_files import write_private
 from vibesbox_kernel.shell.restore import restore_text
 from vibesbox_kernel.shell.state import ShellState
 
@@ -109,7 +110,7 @@ class SideBash:
     async def take_on(self, changes: bytes) -> None:
         """Run a text in it, such as one that sets variables; what comes later knows of it."""
         path = self._directory / f"changes-{secrets.token_hex(4)}"
-        _write(path, changes)
+        write_private(path, changes, new=True)
         try:
             await self.ask("take-on", str(path))
         finally:
@@ -131,9 +132,11 @@ class SideBash:
 
     def _lay_out(self, state: ShellState) -> None:
         for name in _TEXTS:
-            _write(self._directory / name, resources.files(__package__).joinpath("bash", name).read_bytes())
-        _write(self._directory / "functions", state.functions)
-        _write(self._directory / "restore.sh", restore_text(state))
+            write_private(
+                self._directory / name, resources.files(__package__).joinpath("bash", name).read_bytes(), new=True
+            )
+        write_private(self._directory / "functions", state.functions, new=True)
+        write_private(self._directory / "restore.sh", restore_text(state), new=True)
         for name in ("requests", "answers"):
             os.mkfifo(self._directory / name, 0o600)
         # For both directions, or the open would wait for, or need, the other side.
@@ -186,9 +189,3 @@ def _packed(fields: Sequence[str]) -> bytes:
     if data.count(b"\0") != len(fields) + 1 or len(data) > MAX_REQUEST_BYTES:
         raise ShellStateError("this can not be asked of a side bash: it is too long, or holds NUL")
     return data
-
-
-def _write(path: Path, data: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with open(descriptor, "wb") as file:
-        file.write(data)
