@@ -8,17 +8,15 @@ Layout, below a private directory of the runner's::
         f(), more-functions      functions that are not in the library (see function_library.py)
         known, names, list       what it has to know of these: see unchanged.sh
         begin.sh                 what its first line sources (directory, late options, traps, $?)
+        call.sh                  how the cell is called, and how it is to be looked at first
         In[12]                   the cell's text, under the name that its messages bear
         In[12].py                the text of a cell that another program runs (`program.py`, `other_shells.py`)
         launch, carried, ...     what makes another shell of the bash, and that shell's state
+        secrets                  the names of variables that shall not be in `state`; their values are in no file
         state                    written by bash at the end of the cell; `dump.py` reads it
         disabled, locals, ...    what bash notes on the way
         go                       when it is there, a stopped bash that is continued ends by itself
         ready                    a fifo by which the bash of the start-up files says that `state` is written
-
-        call.sh                  how it is called, and how it is to be looked at first
-
-        secrets                  the names of variables that shall not be in `state`; their values are in no file
 
 The control pipe carries single bytes: ``TAKE_ON``, ``SECRET`` with a variable behind it, and ``BEGIN``;
 ``bash/prepare.sh`` reads them.
@@ -154,6 +152,7 @@ class CellDirectory:
     """The directory of one bash.
 
     Attributes:
+        driver: The bash texts, which all bashes share.
         library: The functions that the bash reads as soon as it is started.
         kept: Those of them that belong to the state that it has taken on.
     """
@@ -161,9 +160,7 @@ class CellDirectory:
     def __init__(self, path: Path, driver: Driver) -> None:
         self.path = path
         self.mark = new_mark()
-        self.driver = driver.directory
-        self.bash = driver.bash
-        self._driver = driver
+        self.driver = driver
         self.library = driver.libraries.current
         self.kept: Mapping[bytes, bytes] = {}
         if self.library is not None:
@@ -175,9 +172,9 @@ class CellDirectory:
         Args:
             private: Descriptors that it shall keep from its children.
         """
-        wanted = self._driver.libraries.wanted(state, self.library)
+        wanted = self.driver.libraries.wanted(state, self.library)
         functions = lay_out_functions(self.path, wanted, self.library)
-        write_private(self.path / "restore.sh", hide_text(private) + restore_text(state, functions))
+        self.write("restore.sh", hide_text(private) + restore_text(state, functions))
         self.kept = wanted.kept
 
     def write_cell(
@@ -210,7 +207,7 @@ class CellDirectory:
             What is to be written to the control pipe.
         """
         name = file_name(label)
-        inherited = self._driver.inherited
+        inherited = self.driver.inherited
         begin = begin_text(
             state,
             status=status,
@@ -221,10 +218,10 @@ class CellDirectory:
             recalled=recalled,
         )
         # The opening stands on the cell's own first line, so that every line keeps its number.
-        text = self._driver.opening + b"\n" * (line - 1) + script.encode("utf-8", "surrogateescape") + b"\n"
-        write_private(self.path / "begin.sh", begin)
-        write_private(self.path / name, text)
-        write_private(self.path / "state", b"")  # made here: bash would make it with the user's umask
+        text = self.driver.opening + b"\n" * (line - 1) + script.encode("utf-8", "surrogateescape") + b"\n"
+        self.write("begin.sh", begin)
+        self.write(name, text)
+        self.write("state", b"")  # made here: bash would make it with the user's umask
         return self._write_call(name, check)
 
     def write_replacement(
@@ -248,16 +245,16 @@ class CellDirectory:
             status=0,
             directory=place.directory,
             exports=place.exports,
-            inherited=self._driver.inherited,
+            inherited=self.driver.inherited,
         )
         self.write("begin.sh", begin)
-        self.write(name, self._driver.opening + launch)
+        self.write(name, self.driver.opening + launch)
         self.write("state", b"")
         return self._write_call(name, Check.NONE)
 
     def _write_call(self, name: str, check: Check) -> bytes:
         call = b"__vb_check=" + check.encode() + b" __vb_label=" + quote(os.fsencode(name)) + b"\n"
-        write_private(self.path / "call.sh", call)
+        self.write("call.sh", call)
         return BEGIN
 
     def write(self, name: str, data: bytes, *, executable: bool = False) -> Path:

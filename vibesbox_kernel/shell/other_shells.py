@@ -177,14 +177,15 @@ class OtherShellCell:
 
     def _launch_text(self, cell: CellDirectory, name: str, script: str, secrets: Iterable[str]) -> bytes:
         arguments = self.shell.first_arguments if self.base is None else self.shell.arguments
-        driver, file = str(cell.driver / self.shell.driver), quote(os.fsencode(name))
+        texts, file = cell.driver.directory, quote(os.fsencode(name))
         lines = [b"builtin cd -- " + quote(os.fsencode(cell.path))]
         if not (self.shell.reads_it_first or _CHANGES_THE_READING.search(script)):
             lines.append(_REFUSAL % (quote(os.fsencode(self.path)), file))
         if self.base is not None:  # the environment is a part of the state that was carried
             lines.append(b"IFS=$' \\t\\n'; builtin declare +x $(builtin compgen -X 'VIBESBOX_*' -e)")
             lines.extend(b"builtin declare -x " + secret.encode() for secret in secrets)
-        words = (self.path, *arguments, driver, str(cell.driver), str(cell.path), name, cell.mark, cell.bash)
+        told = (str(texts), str(cell.path), name, cell.mark, cell.driver.bash)
+        words = (self.path, *arguments, str(texts / self.shell.driver), *told)
         command = b" ".join(quote(os.fsencode(word)) for word in words)
         lines.append(b"builtin exec -- " + command)
         return b"\n".join(lines) + b"\n"
