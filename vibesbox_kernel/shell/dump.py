@@ -6,6 +6,7 @@ anew for each cell, so that no text of the user's can look like a heading.
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from vibesbox_kernel.errors import ShellStateError
 TRAPS = "traps"
 SYNTAX_ERROR = "syntax"
 _END = "end"
+
+# In posix mode bash leaves SIG out; zsh always does.
+_TRAP = re.compile(rb"(?m)^trap -- ('(?:[^']|'\\'')*') (?:SIG)?(\S+)$")
 
 
 class Way(StrEnum):
@@ -80,3 +84,8 @@ def parse_dump(data: bytes, mark: str) -> Dump:
     if not separator:
         raise ShellStateError(f"the shell's state is cut off after {len(data)} bytes; is the disk full?")
     return Dump(sections=sections, code=int(code), way=Way(way.decode("ascii")))
+
+
+def traps_in(text: bytes) -> dict[bytes, bytes]:
+    """The commands (quoted) that a shell has listed as its traps, by signal; without EXIT, which is the cell's own."""
+    return {match[2]: match[1] for match in _TRAP.finditer(text) if match[2] != b"EXIT"}

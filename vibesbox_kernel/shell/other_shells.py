@@ -13,14 +13,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from vibesbox_kernel.errors import ShellStateError
-from vibesbox_kernel.shell.dump import Dump
+from vibesbox_kernel.shell.dump import Dump, traps_in
 from vibesbox_kernel.shell.quoting import quote
 
 if TYPE_CHECKING:
     from vibesbox_kernel.shell.cell_files import CellDirectory
     from vibesbox_kernel.shell.program import Place
 
-_TRAP = re.compile(rb"(?m)^trap -- ('(?:[^']|'\\'')*') (\S+)$")
 _OUR_TRAPS = frozenset({b"'exit 130'", b"'exit 143'"})
 _NAME_OF_VARIABLE = re.compile(rb"^(?:export|typeset(?: -\S+)*|set -\S+) ([A-Za-z_]\w*)")
 # As a bash cell's in prepare.sh; the directory is the private one of the cell.
@@ -119,8 +118,8 @@ class OtherState:
             sections = {name: dump.sections[name] for name in ("directory", "variables", "early", "late")}
         except KeyError as error:
             raise ShellStateError(f"the shell's state has no section {error}") from error
-        traps = _TRAP.finditer(dump.sections.get("traps-of-zsh", b""))
-        late = b"".join(match[0] + b"\n" for match in traps if match[2] != b"EXIT" and match[1] not in _OUR_TRAPS)
+        traps = traps_in(dump.sections.get("traps-of-zsh", b""))
+        late = b"".join(b"trap -- %s %s\n" % (run, on) for on, run in traps.items() if run not in _OUR_TRAPS)
         return cls(
             directory=sections["directory"].strip(b"\n"),
             variables=dict(_declarations(sections["variables"].splitlines())),

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from vibesbox_kernel.errors import ShellStateError
-from vibesbox_kernel.shell.dump import TRAPS, Dump
+from vibesbox_kernel.shell.dump import TRAPS, Dump, traps_in
 from vibesbox_kernel.shell.functions import as_names, attributes, join_functions, split_functions
 from vibesbox_kernel.shell.quoting import unquote
 from vibesbox_kernel.shell.tool_path import without_tools
@@ -24,8 +24,6 @@ SESSION_MARKER = "VIBESBOX_SESSION"
 _VARIABLE = re.compile(rb"declare -([-a-zA-Z]+) ([A-Za-z_][A-Za-z_0-9]*)(?==|$)", re.MULTILINE)
 _ALIAS_NAME = re.compile(rb"(?m)^alias (?:-- )?([^=\n]+)=")
 _FUNCTION_NAME = re.compile(rb"(?m)^declare -[-a-zA-Z]+ (.+)$")
-# In posix mode bash leaves SIG out.
-_TRAP = re.compile(rb"(?m)^trap -- ('(?:[^']|'\\'')*') (?:SIG)?(\S+)$")
 
 # What bash makes itself, for each process anew, or what is the next cell's own. OLDPWD, the directory stack and the
 # hashed commands are carried in their own way; POSIXLY_CORRECT comes with `set -o posix`; BASH_XTRACEFD names a
@@ -214,7 +212,7 @@ def _read(sections: Mapping[str, bytes], previous: ShellState, kept: Mapping[byt
         aliases=sections["aliases"],
         options=frozenset(sections["options"].strip().split(b":")),
         shopts=frozenset(sections["shopt"].strip().split(b":")),
-        traps={match[2]: match[1] for match in _TRAP.finditer(sections[TRAPS]) if match[2] != b"EXIT"},
+        traps=traps_in(sections[TRAPS]),
         stack=_words(sections["stack"]),
         parameters=_words(sections["parameters"]) if "parameters" in sections else previous.parameters,
         completions=sections["complete"],
