@@ -13,6 +13,7 @@ from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
 from jupyter_client.manager import KernelManager
 from traitlets.config import Config
 
+from tests.ipython.terminal import Terminal
 from tests.kernel.driver import START_SECONDS, Driver
 
 _HERE = Path(__file__).parent
@@ -78,6 +79,14 @@ def shell(bare_shell: Shell) -> Shell:
     """A shell with the extension."""
     bare_shell.ok("%load_ext vibesbox")
     return bare_shell
+
+
+@pytest.fixture
+def terminal() -> Iterator[Terminal]:
+    """IPython with the extension behind a pseudo-terminal."""
+    one = Terminal()
+    yield one
+    one.child.close(force=True)
 
 
 @contextmanager

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from tests.ipython.conftest import Shell
-from tests.ipython.test_terminal import Terminal, terminal  # noqa: F401  a fixture
+from tests.ipython.terminal import Terminal
 from tests.kernel.driver import SECONDS, Driver
 from tests.kernel.test_input import asked
 
 ASKS = "%session read -p 'Name: ' name; echo hello $name"
 
 
-def test_at_a_terminal_a_question_is_asked_there(terminal: Terminal):  # noqa: F811
+def test_at_a_terminal_a_question_is_asked_there(terminal: Terminal):
     """Ours: prompt and answer stand there once."""
     terminal.child.sendline(ASKS)
     terminal.child.expect("Name: ")
@@ -20,7 +20,7 @@ def test_at_a_terminal_a_question_is_asked_there(terminal: Terminal):  # noqa: F
     assert terminal.result().strip() == "hello Ada"
 
 
-def test_at_a_terminal_a_password_is_not_echoed(terminal: Terminal):  # noqa: F811
+def test_at_a_terminal_a_password_is_not_echoed(terminal: Terminal):
     """Python: getpass."""
     terminal.child.setecho(True)
     terminal.child.sendline("%session read -s -p 'Word: ' word; echo; echo ${#word} letters")
@@ -30,7 +30,7 @@ def test_at_a_terminal_a_password_is_not_echoed(terminal: Terminal):  # noqa: F8
     assert "6 letters" in shown
 
 
-def test_at_a_terminal_ctrl_c_interrupts_the_session_that_asks(terminal: Terminal):  # noqa: F811
+def test_at_a_terminal_ctrl_c_interrupts_the_session_that_asks(terminal: Terminal):
     """Ours: and the prompt of IPython is there again."""
     terminal.child.sendline(ASKS)
     terminal.child.expect("Name: ")
@@ -39,14 +39,14 @@ def test_at_a_terminal_ctrl_c_interrupts_the_session_that_asks(terminal: Termina
     assert terminal.run("%session echo still here").strip() == "still here"
 
 
-def test_at_a_terminal_a_question_that_nobody_needs_is_withdrawn(terminal: Terminal):  # noqa: F811
+def test_at_a_terminal_a_question_that_nobody_needs_is_withdrawn(terminal: Terminal):
     """Ours: whoever sits there need not press Enter first."""
     shown = terminal.run("%session read -t 1 -p 'Quick: ' x; echo over")
     assert shown.rstrip().endswith("over")
     assert "KeyboardInterrupt" not in shown
 
 
-def test_at_a_terminal_ctrl_d_ends_the_input(terminal: Terminal):  # noqa: F811
+def test_at_a_terminal_ctrl_d_ends_the_input(terminal: Terminal):
     """POSIX: end of file."""
     terminal.child.sendline("%session cat; echo over")
     terminal.child.expect("waits for input")

@@ -8,54 +8,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pexpect  # type: ignore[import-untyped]  # comes with IPython
 import pytest
 
+from tests.ipython.terminal import COLUMNS, SECONDS, Terminal
 from tests.kernel.driver import START_SECONDS, wait_gone
 from tests.lifeline import BlockingLifeline
-
-SECONDS = 10
-COLUMNS = 72
-_ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-
-
-class Terminal:
-    """IPython behind a pseudo-terminal, line by line."""
-
-    def __init__(self) -> None:
-        arguments = ["-m", "IPython", "--simple-prompt", "--no-banner", "--no-confirm-exit", "--colors=nocolor"]
-        environment = {**os.environ, "TERM": "xterm"}
-        self.child = pexpect.spawn(
-            sys.executable,
-            arguments,
-            encoding="utf-8",
-            timeout=SECONDS,
-            dimensions=(40, COLUMNS),
-            env=environment,
-            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # nohup's would be inherited
-        )
-        self.child.setecho(False)
-        self.child.expect(r"In \[1\]: ", timeout=START_SECONDS)
-        self.run("%load_ext vibesbox")
-
-    def run(self, line: str) -> str:
-        """Type a line and wait for the next prompt; gives what stood between."""
-        self.child.sendline(line)
-        return self.result()
-
-    def result(self) -> str:
-        self.child.expect(r"In \[\d+\]: ", timeout=START_SECONDS)
-        return _ESCAPE.sub("", str(self.child.before)).replace("\r\n", "\n")
-
-
-@pytest.fixture
-def terminal() -> Iterator[Terminal]:
-    one = Terminal()
-    yield one
-    one.child.close(force=True)
 
 
 def test_a_session_shows_its_output_as_it_comes(terminal, isolation):

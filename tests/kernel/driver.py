@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -123,6 +124,10 @@ class Driver:
         """Read iopub until a text stands in a request's output."""
         self.wait_iopub(request, lambda seen: text in Result(messages=seen).text, timeout=timeout)
 
+    def wait_shown(self, request: str, pattern: str, *, timeout: float = SECONDS) -> None:
+        """Wait until what a request displays, or has put in the place of that, matches a pattern somewhere."""
+        self.wait_iopub(request, lambda seen: re.search(pattern, _displayed(seen[-1])) is not None, timeout=timeout)
+
     def comm_data(self, comm_id: str) -> list[dict[str, Any]]:
         """The contents of everything that a comm has sent, its opening included, whatever its parent."""
         return [one["content"] for one in self._iopub if one["content"].get("comm_id") == comm_id]
@@ -213,6 +218,10 @@ def wait_gone(*pids: int, timeout: float = SECONDS) -> None:
         while is_alive(pid):
             assert time.monotonic() < deadline, f"process {pid} is left"
             os.sched_yield()
+
+
+def _displayed(message: Message) -> str:
+    return str(message["content"].get("data", {}).get("text/plain", ""))
 
 
 def _is_idle(message: Message) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 
 import pytest
 
@@ -94,6 +96,27 @@ def test_interrupting_a_follow_leaves_the_session_alone(kernel: Driver) -> None:
     assert kernel.finish(request).content["ename"] == "Interrupted"
     assert _is_running(kernel.run("%ps --json"), "followed")
     kernel.run("%kill followed")
+
+
+def test_the_listing_changes_in_place_until_it_is_interrupted(kernel: Driver, isolation: Path) -> None:
+    """Jupyter: update_display_data; the sessions go on."""
+    kernel.run("%session --bg --name stays sleep 600")
+    gate = isolation / "gate"
+    os.mkfifo(gate)
+    kernel.run(f"%session --bg --name goes read line <{gate}; true")
+    request = kernel.start("%ps -f")
+    kernel.wait_shown(request, r"goes +\d+ +running")
+    with gate.open("w"):
+        pass
+    kernel.wait_shown(request, r"goes +\d+ +exited")
+    kernel.manager.interrupt_kernel()
+    result = kernel.finish(request)
+    assert result.content["ename"] == "Interrupted"
+    (shown,) = result.of_kind("display_data")
+    places = {one["transient"]["display_id"] for one in result.of_kind("update_display_data")}
+    assert places == {shown["transient"]["display_id"]}
+    assert _is_running(kernel.run("%ps --json"), "stays")
+    kernel.run("%kill --all")
 
 
 def _is_running(listing: Result, name: str) -> bool:

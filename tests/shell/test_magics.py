@@ -37,7 +37,9 @@ from vibesbox_kernel.shell.words import iterate_words
     ("line", "args"),
     [
         ("%ps", PsArgs()),
-        ("  %ps -a -w --json  ", PsArgs(all=True, widget=True, json=True)),
+        ("  %ps -a --json  ", PsArgs(all=True, json=True)),
+        ("%ps -a -w", PsArgs(all=True, widget=True)),
+        ("%ps -f -a", PsArgs(all=True, follow=True)),
         ("%kill web 42", KillArgs(refs=("web", "42"))),
         ("%kill web web", KillArgs(refs=("web",))),
         ("%kill web -9", KillArgs(refs=("web",), force=True)),

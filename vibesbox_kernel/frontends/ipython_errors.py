@@ -14,6 +14,7 @@ from vibesbox_kernel.shell.error_words import in_words
 _RED, _PLAIN = "\x1b[31m", "\x1b[39m"
 _WHAT_GOES_ON = {
     "kill": "; the sessions are still being ended",
+    "ps": "; the sessions go on",
     "session": "; %ps lists what runs",
     "tail": "; the session goes on",
     "wait": "; the sessions go on",

@@ -16,6 +16,7 @@ from vibesbox_kernel.errors import MagicError
 from vibesbox_kernel.frontends.ipython_asking import ask_secret
 from vibesbox_kernel.frontends.ipython_errors import plain_errors
 from vibesbox_kernel.frontends.ipython_foreground import Foreground
+from vibesbox_kernel.frontends.ipython_live import watch_sessions
 from vibesbox_kernel.frontends.ipython_output import Display, Relay
 from vibesbox_kernel.frontends.ipython_statements import MarkUses, Use
 from vibesbox_kernel.frontends.session_handle import Session, SessionList
@@ -153,12 +154,9 @@ class Magics:
             return self._run(Cell(options=call.args, script=call.args.command or ""), use)
         if call.args is not None:
             self._foreground.prepare()
-        if self._show_view(call.args):
+        if self._show_view(call.args) or self._follows(call.args):
             return None
         match call.args:
-            case TailArgs(follow=True) as args:
-                self._follow(args)
-                return None
             case FgArgs() as args:
                 session = self._foreground.follow(args.ref, lines=args.lines)
                 return session if use.gives else None
@@ -169,7 +167,7 @@ class Magics:
                 return self._run(self._call(cell_again(self._manager, args, self._runner.remembered)), use)
             case SendArgs(secret=True) as args:
                 call = replace(call, args=self._with_secret(args))
-        result = self._call(verbs.carry_out(self._manager, call, width=self._display.width, runner=self._runner))
+        result = self._call(self._carry_out(call))
         if result.next_input is not None:
             self._replace_cell(result.next_input)
         value = self._value(call, result)
@@ -178,6 +176,21 @@ class Magics:
         if result.failure is not None:
             raise UsageError(f"%{call.name}: {result.failure}")
         return value if use.gives else None
+
+    def _follows(self, args: MagicArgs | None) -> bool:
+        """Follow what was asked to be followed, until it ends or the user has seen enough; says whether that was so."""
+        match args:
+            case PsArgs(follow=True):
+                watch_sessions(self._manager, args, self._display)
+            case TailArgs(follow=True):
+                self._follow(args)
+            case _:
+                return False
+        return True
+
+    def _carry_out(self, call: MagicCall) -> Coroutine[Any, Any, VerbResult]:
+        width, colour = self._display.width, self._display.has_colours
+        return verbs.carry_out(self._manager, call, width=width, colour=colour, runner=self._runner)
 
     def _run(self, cell: Cell, use: Use) -> Session | None:
         cell = with_secrets(cell, {name: ask_secret(prompt) for name, prompt in questions(cell)})

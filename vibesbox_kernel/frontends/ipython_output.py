@@ -7,7 +7,9 @@ belongs to; in a terminal it does not come between the lines that somebody is ty
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -59,6 +61,7 @@ class Display:
     """
 
     def __init__(self, shell: InteractiveShell) -> None:
+        self._shell = shell
         self._kernel = kernel_of(shell)
 
     @property
@@ -70,6 +73,15 @@ class Display:
     def width(self) -> int:
         """Columns that a table may take."""
         return shutil.get_terminal_size().columns if self.is_terminal else NOTEBOOK_WIDTH
+
+    @property
+    def has_colours(self) -> bool:
+        """Whether a table may have colours: in a terminal, unless the user has turned them off.
+
+        Source: no-color.org.
+        """
+        wanted = str(self._shell.colors).lower() != "nocolor" and not os.environ.get("NO_COLOR")
+        return self.is_terminal and wanted and sys.stdout.isatty()
 
     def show(self, result: VerbResult) -> None:
         """Show what a magic gave."""

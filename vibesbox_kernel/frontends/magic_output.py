@@ -7,11 +7,13 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from vibesbox_kernel.errors import MagicError
 from vibesbox_kernel.frontends.replies import Failure
 from vibesbox_kernel.shell import verbs
 from vibesbox_kernel.shell.input_verbs import given_secret, secret_prompt
+from vibesbox_kernel.shell.listing import LiveListing
 from vibesbox_kernel.shell.magic_args import FgArgs, PsArgs, SendArgs, TailArgs
 from vibesbox_kernel.shell.output_verbs import tail_start
 from vibesbox_kernel.shell.references import find
@@ -62,6 +64,9 @@ class MagicDoor:
                 info = await find(self._manager, args.ref)
                 self._views.show_terminal(output.display, info.session_id)
                 return None
+            case PsArgs(follow=True) as args:
+                await self._watch(args, output)
+                return None
             case TailArgs(follow=True) as args:
                 await self._follow(args, output)
                 return None
@@ -78,6 +83,19 @@ class MagicDoor:
         else:
             output.text(result.text)
         return None if result.failure is None else Failure("MagicFailed", f"%{call.name}: {result.failure}")
+
+    async def _watch(self, args: PsArgs, output: CellOutput) -> None:
+        """Show the sessions as they change, in one place, until this is cancelled."""
+        listing, place, shown = LiveListing(self._manager, args), f"vb-ps-{uuid4().hex[:12]}", ""
+        try:
+            while True:
+                frame = await listing.next(width=WIDTH)
+                if frame.text != shown:
+                    data = {"text/plain": frame.text, "text/html": frame.html}
+                    output.display(data, display_id=place, update=bool(shown))
+                    shown = frame.text
+        finally:
+            await listing.aclose()
 
     async def _follow(self, args: TailArgs, output: CellOutput) -> None:
         info = await find(self._manager, args.ref)

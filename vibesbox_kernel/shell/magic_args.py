@@ -36,6 +36,7 @@ class PsArgs:
     """``%ps``: which sessions to list, and how to show them."""
 
     all: bool = False
+    follow: bool = False
     widget: bool = False
     json: bool = False
 

@@ -33,8 +33,12 @@ def add_ps(parser: MagicParser) -> None:
         action="store_true",
         help="with every session that is remembered, and those of your other notebooks and programs",
     )
-    parser.add_argument("-w", "--widget", action="store_true", help="as a live table with buttons")
-    parser.add_argument("--json", action="store_true", help="as JSON")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument(
+        "-f", "--follow", action="store_true", help="as a table that follows what happens until it is interrupted"
+    )
+    how.add_argument("-w", "--widget", action="store_true", help="as a live table with buttons")
+    how.add_argument("--json", action="store_true", help="as JSON")
 
 
 def add_kill(parser: MagicParser) -> None:

@@ -27,6 +27,8 @@ _FROM = "from"
 _PROGRESS = "progress"
 _PROGRESS_COLUMNS = 36
 """What of a progress is shown beside the rest; ``%info`` has all of it."""
+_BOLD, _DIM, _RED, _GREEN, _YELLOW, _CYAN = (f"\x1b[{code}m" for code in (1, 2, 31, 32, 33, 36))
+_PLAIN = "\x1b[0m"
 
 Where = Callable[[SessionInfo], str]
 """Says in words where a session is from."""
@@ -127,7 +129,9 @@ def command_line(command: str) -> str:
     return f"{first} …" if len(lines) > 1 else first
 
 
-def text_table(sessions: Iterable[SessionInfo], *, now: datetime, width: int, where: Where | None = None) -> str:
+def text_table(
+    sessions: Iterable[SessionInfo], *, now: datetime, width: int, where: Where | None = None, colour: bool = False
+) -> str:
     """The table in a fixed-width font; every line fits into the width and none wraps.
 
     Args:
@@ -135,6 +139,7 @@ def text_table(sessions: Iterable[SessionInfo], *, now: datetime, width: int, wh
         now: The time at which elapsed times are taken.
         width: Columns of the terminal or output.
         where: Says where a session is from, for one more column; None for a table of ours alone.
+        colour: Show by colours how each stands, for a terminal.
     """
     sessions = tuple(sessions)
     layout = _Layout.of(sessions, where)
@@ -149,7 +154,13 @@ def text_table(sessions: Iterable[SessionInfo], *, now: datetime, width: int, wh
     table = [headings, *rows]
     widths = _widths(table)
     right = [heading in _RIGHT_ALIGNED for heading in headings]
-    return "".join(f"{_cut(_line(row, widths, right), width)}\n" for row in table)
+    lines = [_cut(_line(row, widths, right), width) for row in table]
+    if colour:
+        lines = [
+            _painted(line, row, widths, colour)
+            for line, row, colour in zip(lines, table, _colours(sessions), strict=True)
+        ]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def html_table(
@@ -248,6 +259,27 @@ def _alignment(heading: str) -> str:
 def _line(row: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
     padded = (_pad(text, width, right=is_right) for text, width, is_right in zip(row, widths, right, strict=True))
     return _GAP.join(padded).rstrip()
+
+
+def _colours(sessions: Iterable[SessionInfo]) -> Iterable[str]:
+    """Of the headings' line, and of each session's status."""
+    yield _BOLD
+    for info in sessions:
+        if info.ended_at is not None:
+            yield _DIM if info.end_reason is EndReason.EXITED and info.exit_code == 0 else _RED
+        elif info.waiting_for_input or info.restart_at is not None:
+            yield _YELLOW
+        else:
+            yield _GREEN if info.is_running else _CYAN
+
+
+def _painted(line: str, row: Sequence[str], widths: Sequence[int], colour: str) -> str:
+    """A line with its status in a colour; of the headings' all of it."""
+    if colour == _BOLD:
+        return f"{_BOLD}{line}{_PLAIN}"
+    before = _GAP.join((_pad(row[0], widths[0], right=False), _pad(row[1], widths[1], right=True), ""))
+    start, end = len(before), len(before) + len(row[2])
+    return f"{line[:start]}{colour}{line[start:end]}{_PLAIN}{line[end:]}" if len(line) > start else line
 
 
 def _pad(text: str, width: int, *, right: bool) -> str:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal as signals
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -27,6 +25,7 @@ from vibesbox_kernel.shell.doctor_text import describe as describe_diagnosis
 from vibesbox_kernel.shell.error_words import not_ours
 from vibesbox_kernel.shell.info_text import describe
 from vibesbox_kernel.shell.input_verbs import send
+from vibesbox_kernel.shell.listing import DEFAULT_WIDTH, list_sessions
 from vibesbox_kernel.shell.magic_args import (
     AdoptArgs,
     BgArgs,
@@ -53,16 +52,13 @@ from vibesbox_kernel.shell.output_verbs import save_output, show_tail
 from vibesbox_kernel.shell.references import find, from_word, latest, resolve_all, with_names
 from vibesbox_kernel.shell.sharing_verbs import share
 from vibesbox_kernel.shell.state_verbs import tend_state
-from vibesbox_kernel.shell.table_text import how_it_ended, html_table, text_table
-from vibesbox_kernel.shell.verb_result import Json, VerbResult, joined, line, plain
+from vibesbox_kernel.shell.table_text import how_it_ended
+from vibesbox_kernel.shell.verb_result import VerbResult, joined, line, plain
 
 if TYPE_CHECKING:
     from vibesbox_kernel.sessions import SessionManager
     from vibesbox_kernel.shell.runner import CellRunner
 
-DEFAULT_WIDTH = 120
-ENDED_SHOWN = 5
-ENDED_SHOWN_OF_ALL = 20
 _NOT_ENDED = "could not be ended"
 _NOT_SIGNALLED = "could not be sent the signal"
 _TIMED_OUT = "did not end in that time"
@@ -73,18 +69,20 @@ async def carry_out(
     call: MagicCall,
     *,
     width: int = DEFAULT_WIDTH,
+    colour: bool = False,
     directory: Path | None = None,
     runner: CellRunner | None = None,
 ) -> VerbResult:
     """Carry out a magic that needs nothing of the front door.
 
-    ``%ps -w`` gives the static table and ``%tail -f`` the lines that are there: a door that can show them live does
-    so itself (``follow_output``). ``%session`` runs a cell: that is the door's.
+    ``%ps -w`` and ``%ps -f`` give the static table and ``%tail -f`` the lines that are there: a door that can show them
+    live does so itself (``LiveListing``, ``follow_output``). ``%session`` runs a cell: that is the door's.
 
     Args:
         manager: Whose sessions are meant.
         call: The magic.
         width: Columns that a table may take.
+        colour: Whether its text may have colours.
         directory: Where relative paths begin; the process's own directory, if none is given.
         runner: Whose shell is meant.
 
@@ -96,7 +94,7 @@ async def carry_out(
         case None:
             return VerbResult(help_text(call.name))
         case PsArgs() as args:
-            return await list_sessions(manager, args, width=width)
+            return await list_sessions(manager, args, width=width, colour=colour)
         case KillArgs() as args:
             return await kill(manager, args)
         case TailArgs() as args:
@@ -115,28 +113,6 @@ async def carry_out(
             return await tend_code(manager, call, runner=runner)
         case CellOptions() | FgArgs() | BgArgs() | RerunArgs():
             raise MagicError(f"%{call.name} needs a shell; there is none here", magic=f"%{call.name}")
-
-
-async def list_sessions(manager: SessionManager, args: PsArgs, *, width: int = DEFAULT_WIDTH) -> VerbResult:
-    """``%ps``: the running sessions and the newest ended ones; with ``-a`` those of the user's other programs too.
-
-    The table is bounded, however many have ended; JSON and ``data`` of ``-a`` have them all.
-    """
-    await manager.refresh_usage()
-    # In a thread: for those of other programs many files are read.
-    everything = await asyncio.to_thread(manager.list_sessions, args.all)
-    ordered = _living_first(everything) if args.all else _newest(everything)
-    data: Json = [plain(info) for info in ordered]
-    if args.json:
-        return VerbResult(json.dumps(data, indent=2, ensure_ascii=False) + "\n", data=data)
-    now = datetime.now(UTC)
-    shown = ordered[: _count_living(ordered) + ENDED_SHOWN_OF_ALL] if args.all else ordered
-    note = _note_on_hidden(len(everything) - len(shown), args)
-    foreign = any(not manager.is_of_here(info.session_id) for info in shown)
-    where = (lambda info: from_word(info, here=manager.is_of_here(info.session_id))) if foreign else None
-    text = text_table(shown, now=now, width=width, where=where) + (f"{note}\n" if note else "")
-    html = html_table(shown, now=now, caption=f"Sessions ({note})" if note else "Sessions", where=where)
-    return VerbResult(text, html=html, data=data)
 
 
 async def kill(manager: SessionManager, args: KillArgs) -> VerbResult:
@@ -218,32 +194,6 @@ def signal_name(number: int) -> str:
         return signals.Signals(number).name
     except ValueError:
         return f"signal {number}"
-
-
-def _newest(everything: Sequence[SessionInfo]) -> list[SessionInfo]:
-    """The running ones and those that ended last, in the order in which they began."""
-    ended = sorted((info for info in everything if info.ended_at), key=lambda info: info.ended_at or info.started_at)
-    left_out = {info.session_id for info in ended[: max(0, len(ended) - ENDED_SHOWN)]}
-    return [info for info in everything if info.session_id not in left_out]
-
-
-def _living_first(everything: Sequence[SessionInfo]) -> list[SessionInfo]:
-    """What lives in the order in which it began, then what ended last, the newest first."""
-    ended = [info for info in everything if info.ended_at is not None]
-    newest_first = sorted(ended, key=lambda info: info.ended_at or info.started_at, reverse=True)
-    return [*(info for info in everything if info.ended_at is None), *newest_first]
-
-
-def _count_living(sessions: Sequence[SessionInfo]) -> int:
-    return sum(info.ended_at is None for info in sessions)
-
-
-def _note_on_hidden(count: int, args: PsArgs) -> str:
-    if not count:
-        return ""
-    if args.all:
-        return f"… and {count} more that {'have' if count > 1 else 'has'} ended"
-    return f"{count} more ended: %ps -a"
 
 
 def _alive_and_ours(manager: SessionManager) -> list[SessionInfo]:
