@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 import subprocess
 import sys
 import termios
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.broker.parts import HandLoop, a_session
 from vibesbox_kernel.broker import interrupting
+from vibesbox_kernel.broker.foreground import foreground
 from vibesbox_kernel.broker.interrupting import Interrupted, Interrupting
 from vibesbox_kernel.broker.launch import interrupt_key
 from vibesbox_kernel.broker.session import Session
+from vibesbox_kernel.broker.standing import newest_pid
+from vibesbox_kernel.broker.system import children
 from vibesbox_kernel.broker.tree import Trees
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is known of how a process stands")
@@ -38,6 +43,26 @@ def test_ctrl_c_is_pressed_where_a_signal_is_refused(
         leader.kill()
     assert [one.reached_count for one in done] == [1]
     assert len(pressed) == presses
+
+
+def test_what_a_waiting_shell_forks_between_the_look_and_the_signal_is_meant_too(tmp_path: Path):
+    """CI: the broker was not given the processor in between; the shell would wait for what it has forked meanwhile."""
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    with subprocess.Popen(["bash", "-c", f"read -r word <{gate}; sleep 600; :"], start_new_session=True) as leader:
+        try:
+            with gate.open("w") as writer:  # by now it reads
+                wanted = foreground(leader.pid)
+                before = newest_pid()
+                wanted.busy.clear()  # it waits, or will in a moment
+                writer.write("go\n")
+            deadline = time.monotonic() + 20
+            while not children(leader.pid) and time.monotonic() < deadline:
+                time.sleep(0.001)
+            assert wanted.newcomers(before) == []
+            assert wanted.newcomers(newest_pid()) == children(leader.pid) != []
+        finally:
+            os.killpg(leader.pid, signal.SIGKILL)
 
 
 def test_the_key_is_the_terminals_own():

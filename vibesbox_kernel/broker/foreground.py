@@ -57,7 +57,8 @@ class Foreground:
         members: The leader and what it waits for, in the order in which they are to be told: a shell before what it
             waits for, or it would take that for ended by something else; the reader of a pipe before its writer, or
             that would have come to an end of file, and a good one, before its turn.
-        busy: The shells among them that did not wait when they were looked at: they may fork the next moment.
+        shells: The shells among them.
+        busy: Those of them that did not wait when they were looked at: they may fork the next moment.
         unclear: Children of shells that may just be becoming another program, and lay their pipes for it: what they are
             joined to was not seen for sure.
         doubts: What else may be for it.
@@ -65,14 +66,24 @@ class Foreground:
     """
 
     members: list[int] = field(default_factory=list)
+    shells: list[int] = field(default_factory=list)
     busy: list[int] = field(default_factory=list)
     unclear: list[int] = field(default_factory=list)
     doubts: list[Doubt] = field(default_factory=list)
     jobs: list[int] = field(default_factory=list)
 
-    def newcomers(self) -> list[int]:
-        """What the busy shells have forked since."""
-        return [pid for shell in self.busy for pid in system.children(shell) if pid not in self]
+    def newcomers(self, newest: int) -> list[int]:
+        """What has been forked since, with all that is below it.
+
+        Args:
+            newest: Of a shell that was seen waiting only what has no later pid than this.
+        """
+        found: list[int] = []
+        for shell in self.shells:
+            known = (pid for pid in system.children(shell) if pid not in self)
+            forked = [pid for pid in known if shell in self.busy or pid <= newest]
+            found += [member for pid in forked for member in foreground(pid).members]
+        return found
 
     def __contains__(self, pid: int) -> bool:
         return pid in self.members or pid in self.jobs or any(pid in doubt.members for doubt in self.doubts)
@@ -98,8 +109,10 @@ def newest_child(pid: int) -> int | None:
 def _awaited_by(pid: int, members: list[int], found: Foreground) -> list[tuple[int, list[int]]]:
     """The children that a process waits for, oldest first, each with where it belongs; what else there is, is noted."""
     parent = standing(pid)
-    if parent.is_shell and not parent.is_asleep:
-        found.busy.append(pid)
+    if parent.is_shell:
+        found.shells.append(pid)
+        if not parent.is_asleep:
+            found.busy.append(pid)
     children = system.children(pid)
     if not parent.is_shell or not children:
         return [(child, members) for child in children]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from vibesbox_kernel.broker import system
 from vibesbox_kernel.broker.foreground import Foreground, foreground
 from vibesbox_kernel.broker.loop import Loop
 from vibesbox_kernel.broker.session import Session
-from vibesbox_kernel.broker.standing import described, may_be_signalled
+from vibesbox_kernel.broker.standing import described, has_interrupt_before_it, may_be_signalled, newest_pid
 from vibesbox_kernel.broker.tree import Trees
 
 NEWBORN_SECONDS = 0.04
@@ -25,6 +26,9 @@ UNCLEAR_LOOKS = 5
 
 FORK_SECONDS = 0.001
 """What a fork takes that has already begun."""
+
+PENDING_LOOKS = 50
+"""So often, and after such pauses, a shell is looked at that has not been given the signal yet: the machine is busy."""
 
 LOOKS_SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16)
 """The pauses before each look at a shell that has not yet answered whether it waits for its newest child."""
@@ -89,21 +93,31 @@ class Interrupting:
             return
         done = Interrupted(jobs=described(wanted.jobs, MAX_DESCRIBED))
         self._ask_the_newborn_again(session, wanted.members)
-        self._send(session, wanted.members, done)
-        if wanted.busy:
-            self._loop.call_later(FORK_SECONDS, lambda: self._catch_up(session, wanted, done, on_done))
+        newest = self._send(session, wanted.members, done)
+        if wanted.shells:
+            catch_up = partial(self._catch_up, session, wanted, newest, done, on_done, looks=0)
+            self._loop.call_later(FORK_SECONDS, catch_up)
         else:
             self._resolve(session, wanted, done, on_done, looks=0)
 
-    def _catch_up(self, session: Session, wanted: Foreground, done: Interrupted, on_done: OnDone) -> None:
-        """What a busy shell was just forking would go on, and the shell would wait for that.
+    def _catch_up(
+        self, session: Session, wanted: Foreground, newest: int, done: Interrupted, on_done: OnDone, *, looks: int
+    ) -> None:
+        """What a shell has forked between our look and the signal would go on, and the shell would wait for that.
 
-        Not asked for any later, since what the shell's handler then runs is not meant.
+        So it would with what a busy one was just forking. Not asked for any later than the signal has reached the
+        shell, since what its handler then runs is not meant.
         """
         if not _is_at_its_end(session):
-            newcomers = wanted.newcomers()
+            is_pending = any(map(has_interrupt_before_it, wanted.shells))
+            newcomers = wanted.newcomers(newest)
+            wanted.members += newcomers
             self._ask_the_newborn_again(session, newcomers)
             self._send(session, newcomers, done)
+            if is_pending and looks < PENDING_LOOKS:
+                again = partial(self._catch_up, session, wanted, newest, done, on_done, looks=looks + 1)
+                self._loop.call_later(FORK_SECONDS, again)
+                return
         self._resolve(session, wanted, done, on_done, looks=0)
 
     def begin_with_all(self, session: Session, pids: list[int], on_done: OnDone) -> None:
@@ -112,18 +126,21 @@ class Interrupting:
         self._send(session, pids, done)
         on_done(done)
 
-    def _send(self, session: Session, pids: list[int], done: Interrupted) -> None:
+    def _send(self, session: Session, pids: list[int], done: Interrupted) -> int:
+        """Send the signal, and note to whom; returns the newest pid that there was before."""
         if not pids:
-            return
+            return 0
         room = MAX_DESCRIBED - len(done.reached)
         done.reached += described(pids, max(0, room))
         done.reached_count += len(pids)
         stopped = [pid for pid in pids if pid != session.pid and system.is_stopped(pid)]
+        newest = newest_pid()
         self._trees.signal(session, signal.SIGINT, pids)
         self._trees.signal(session, signal.SIGCONT, stopped)  # or it would never take the hint
         if session.is_pty and not all(map(may_be_signalled, pids)):
             # Of another user (sudo): the terminal may interrupt what we may not, though with all of its group.
             self._press(session)
+        return newest
 
     def _ask_the_newborn_again(self, session: Session, pids: list[int]) -> None:
         newborn = [pid for pid in pids if pid != session.pid and system.age(pid) < NEWBORN_SECONDS]

@@ -92,6 +92,29 @@ def awaits_a_child(pid: int) -> bool:
     return where in (b"", b"0", b"do_wait") or where.endswith(b"pipe_read")
 
 
+def has_interrupt_before_it(pid: int) -> bool:
+    """Whether a SIGINT that was sent to a process has not reached it yet: it has not run since, or it blocks that."""
+    if sys.platform != "linux":
+        return False
+    try:
+        return bool((_status(pid, b"SigPnd") | _status(pid, b"ShdPnd")) & _INTERRUPT_BIT)
+    except (OSError, ValueError):
+        return False
+
+
+def newest_pid() -> int:
+    """The last pid that the system has given away; 0 where that is not known.
+
+    Source: proc(5), /proc/loadavg.
+    """
+    if sys.platform != "linux":
+        return 0
+    try:
+        return int(proc.read("/proc/loadavg").split()[-1])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
 def may_be_signalled(pid: int) -> bool:
     """Whether the system lets us signal a process; not if it has become another user's (sudo)."""
     try:
