@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import sys
 
@@ -137,6 +138,31 @@ async def test_a_session_that_is_over_waits_for_nothing(manager: SessionManager)
     await manager.terminate_session(pid, force=True)
     assert await manager.wait_input_wanted(pid) is None
     assert not manager.info(pid).waiting_for_input
+
+
+async def test_whoever_types_into_the_terminal_itself_is_the_only_one_who_is_asked(manager: SessionManager):
+    """Ours: an open question is withdrawn, and none is asked until the keyboard is left."""
+    pid = await manager.start_session("read x; sleep 600", shell="/bin/bash", io="pty")
+    with anyio.fail_after(SECONDS):
+        kind = await manager.wait_input_wanted(pid)
+        assert kind is InputKind.LINE
+
+        async def take_keyboard() -> asyncio.Task[InputKind | None]:
+            with manager.keyboard_taken(pid):
+                await manager.wait_input_not_wanted(pid, InputKind.LINE)
+                assert await manager.look_at_input(pid) is None
+                assert manager.info(pid).waiting_for_input  # it does wait, as listings say
+                asking = manager.engine.start(manager.wait_input_wanted(pid), name="asking")
+                await asyncio.sleep(0)
+                assert not asking.done()
+            return asking
+
+        asking = await manager.engine.run(take_keyboard())
+        assert await manager.engine.run(_result(asking)) is InputKind.LINE
+
+
+async def _result(task: asyncio.Task[InputKind | None]) -> InputKind | None:
+    return await task
 
 
 async def test_a_session_on_a_pipe_waits_for_input_as_well(manager: SessionManager):

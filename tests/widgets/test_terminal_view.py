@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
@@ -25,6 +26,7 @@ class Browser:
     def __init__(self, terminal: TerminalView, view: str = "v1") -> None:
         self.terminal = terminal
         self.view = view
+        self.session_id = terminal._session_id
         self.comm = cast("RecordingComm", terminal.comm)
 
     def say(self, op: str, **facts: Any) -> None:
@@ -52,6 +54,14 @@ class Browser:
 
     def see(self, text: bytes) -> None:
         self.wait(lambda: text in self.written)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Ask again and again, since nobody tells."""
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 class Bench:
@@ -127,6 +137,26 @@ def test_a_session_without_a_terminal_has_none_to_show(bench: Bench):
         bench.open(session_id)
     with pytest.raises(SessionNotFoundError):
         bench.open("nothing")
+
+
+def test_from_the_first_key_on_nobody_else_is_asked_until_the_terminal_is_left(bench: Bench):
+    browser = bench.on("read -p 'one? ' a; read -p 'two? ' b; exec cat")
+
+    def waits_for(wanted: bool) -> bool:
+        looked = bench.manager.engine.call(bench.manager.look_at_input(browser.session_id))
+        return (looked is not None) is wanted
+
+    until(lambda: waits_for(True))
+    browser.say("type", text="1\n")
+    browser.see(b"two? ")
+    until(lambda: bench.manager.info(browser.session_id).waiting_for_input)
+    assert waits_for(False)
+    browser.say("left")
+    until(lambda: waits_for(True))
+    browser.say("type", text="2")
+    until(lambda: waits_for(False))
+    browser.say("bye")  # its only view is gone
+    until(lambda: waits_for(True))
 
 
 def test_the_end_is_told_and_input_refused(bench: Bench):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from vibesbox_kernel.broker.wire import pack_bytes
 from vibesbox_kernel.models import InputKind
 from vibesbox_kernel.sessions.base import ManagerPart
@@ -35,27 +38,52 @@ class FeedingSessions(ManagerPart):
 
     @on_engine
     async def wait_input_wanted(self, ref: Ref) -> InputKind | None:
-        """Wait until a session waits for input; returns for what kind, or None when its leader has ended first."""
+        """Wait until a session waits for input; returns for what kind, or None when its leader has ended first.
+
+        Not while somebody types into its terminal (``keyboard_taken``).
+        """
         entry = self._find(ref)
-        await self.hub.wait_until(entry, lambda: _is_done(entry) or entry.input_kind is not None)
-        return None if _is_done(entry) else entry.input_kind
+        kind: InputKind | None = None
+        while not _is_done(entry) and (kind := _wanted(entry)) is None:
+            await self.hub.wait_until(entry, lambda: _is_done(entry) or _wanted(entry) is not None)
+        return None if _is_done(entry) else kind
 
     @on_engine
     async def wait_input_not_wanted(self, ref: Ref, kind: InputKind) -> None:
-        """Wait until a session does not wait for this kind of input (any more), or its leader has ended."""
+        """Wait until a session does not wait for this kind of input (any more), or its leader has ended.
+
+        Or until somebody begins to type into its terminal (``keyboard_taken``).
+        """
         entry = self._find(ref)
-        await self.hub.wait_until(entry, lambda: _is_done(entry) or entry.input_kind is not kind)
+        await self.hub.wait_until(entry, lambda: _is_done(entry) or _wanted(entry) is not kind)
 
     @on_engine
     async def look_at_input(self, ref: Ref) -> InputKind | None:
         """Have it looked now, not at the next occasion, whether a session waits for input; returns for what kind.
+
+        None, too, while somebody types into its terminal (``keyboard_taken``).
 
         Raises:
             SessionEndedError: The session is over.
         """
         entry = self._find(ref)
         await self._ask(entry, "look_at_input")
-        return entry.input_kind
+        return _wanted(entry)
+
+    @contextmanager
+    def keyboard_taken(self, ref: Ref) -> Iterator[None]:
+        """Somebody types into the session's terminal: nobody else is asked for its input meanwhile.
+
+        To be used on the engine.
+        """
+        entry = self._find(ref)
+        entry.typists += 1
+        entry.wake()
+        try:
+            yield
+        finally:
+            entry.typists -= 1
+            entry.wake()
 
     @on_engine
     async def attend_input(self, ref: Ref, *, attended: bool = True) -> None:
@@ -65,6 +93,11 @@ class FeedingSessions(ManagerPart):
             SessionEndedError: The session is over.
         """
         await self._ask(self._find(ref), "attend", attended=attended)
+
+
+def _wanted(entry: Entry) -> InputKind | None:
+    """What kind of input somebody is to be asked for."""
+    return None if entry.typists else entry.input_kind
 
 
 def _is_done(entry: Entry) -> bool:

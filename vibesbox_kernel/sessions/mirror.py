@@ -51,6 +51,7 @@ class Entry:
         text: The one consuming reader, of ``read_output``.
         pids: Its leaders: several, if it was started again.
         ours: We own it, or did.
+        typists: At how many terminals somebody types into it directly.
         let_go: It goes on without us, and nothing more is heard of it.
         handle: What ``get_session`` gives out: the same object as long as anybody holds it.
     """
@@ -64,6 +65,7 @@ class Entry:
     usage: list[float] | None = None
     pids: tuple[int, ...] = ()
     ours: bool = False
+    typists: int = 0
     let_go: bool = False
     waiters: set[asyncio.Future[None] | Future[None]] = field(default_factory=set)
     _described: tuple[SessionRecord, list[float] | None, SessionInfo] | None = None

@@ -30,6 +30,8 @@ MAX_TYPED_BYTES = 4_000_000
 """So much may wait for a program that reads nothing; more is refused."""
 MAX_SCREEN_CHARS = 200_000
 REDRAW_SECONDS = 0.15
+LOOK_SECONDS = 5.0
+"""So often it is looked whether anybody still sits at the keyboard that was taken."""
 _LAST_LINES = 24
 _NOT_ALIVE = "is over: it takes no input any more"
 
@@ -66,6 +68,7 @@ class TerminalView(LiveWidget):
         self._views: dict[str, tuple[TerminalStream, asyncio.Task[None]]] = {}
         self._typed: asyncio.Queue[bytes] = asyncio.Queue()
         self._typed_bytes = 0
+        self._keyboard: asyncio.Task[None] | None = None
         super().__init__(manager, folded=folded, library=library_key(), **self._words())
 
     @property
@@ -148,6 +151,8 @@ class TerminalView(LiveWidget):
                 self._own(partial(self._lead, view, message))
             case "type":
                 self._take_typed(view, message)
+            case "left":
+                self._leave_keyboard()
             case "screen":
                 self._screen = str(message.get("text", ""))[:MAX_SCREEN_CHARS]
                 self._tell_change()
@@ -164,6 +169,8 @@ class TerminalView(LiveWidget):
         _, task = self._views.pop(view, (None, None))
         if task is not None:
             task.cancel()
+        if not self._views:
+            self._leave_keyboard()
 
     def _send_to(self, view: str, message: dict[str, object], data: bytes) -> None:
         self.send({**message, "view": view}, [data])
@@ -200,8 +207,24 @@ class TerminalView(LiveWidget):
             why = f"The program does not read: {len(data)} bytes more were not typed."
             self.send({"op": "refused", "view": view, "why": why})
             return
+        self._take_keyboard()
         self._typed_bytes += len(data)
         self._typed.put_nowait(data)
+
+    def _take_keyboard(self) -> None:
+        """From the first key on the cell that waits for the session asks nothing: its questions are answered here."""
+        if self._keyboard is None or self._keyboard.done():
+            self._keyboard = self._own(self._hold_keyboard)
+
+    def _leave_keyboard(self) -> None:
+        if self._keyboard is not None:
+            self._keyboard.cancel()
+            self._keyboard = None
+
+    async def _hold_keyboard(self) -> None:
+        with contextlib.suppress(SessionNotFoundError), self._manager.keyboard_taken(self._session_id):
+            while self._has_view:  # noqa: ASYNC110  nobody tells that a lease has run out
+                await asyncio.sleep(LOOK_SECONDS)
 
     async def _type(self) -> None:
         """Give the session what was typed, in its order."""

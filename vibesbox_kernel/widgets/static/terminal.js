@@ -120,6 +120,7 @@ function render({ model, el }) {
     if (!folded) begin();
   };
   const leave = () => {
+    model.send({ op: "left", view }); // from here on the cell asks for input again
     const notebook = root.closest(".jp-Notebook");
     (notebook ?? root).focus({ preventScroll: true });
   };
