@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vibesbox_kernel.shell.magic_args import FmtArgs, LintArgs, Severity, finding_code, indentation
-from vibesbox_kernel.shell.magic_parser import MagicParser, nearest
+from vibesbox_kernel.shell.magic_parser import MagicParser, did_you_mean
 
 
 def add_lint(parser: MagicParser) -> None:
@@ -55,6 +55,5 @@ def _severity(text: str) -> Severity:
     try:
         return Severity(text)
     except ValueError:
-        near = nearest(text, Severity)
-        hint = f"; did you mean {near}?" if near else ""
+        hint = did_you_mean(text, Severity)
         raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(Severity)}{hint}") from None

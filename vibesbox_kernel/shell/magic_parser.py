@@ -20,6 +20,12 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
     return found[0] if found else None
 
 
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """The end of a message about a word that is none of the choices; empty when none comes near."""
+    near = nearest(word, choices)
+    return f"; did you mean {near}?" if near else ""
+
+
 def _fixed_width_formatter(prog: str) -> argparse.HelpFormatter:
     """Help looks the same whatever terminal the kernel was started from."""
     return argparse.RawDescriptionHelpFormatter(prog, max_help_position=28, width=100)

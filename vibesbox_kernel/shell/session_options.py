@@ -20,7 +20,7 @@ from vibesbox_kernel.shell.magic_args import (
     time_limit,
     variable_name,
 )
-from vibesbox_kernel.shell.magic_parser import MagicParser, nearest
+from vibesbox_kernel.shell.magic_parser import MagicParser, did_you_mean
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
@@ -120,8 +120,7 @@ def _choice_of(kind: type[_Choice]) -> Callable[[str], _Choice]:
         try:
             return kind(text)
         except ValueError:
-            near = nearest(text, kind)
-            hint = f"; did you mean {near}?" if near else ""
+            hint = did_you_mean(text, kind)
             raise argparse.ArgumentTypeError(f"{text!r} is neither {' nor '.join(kind)}{hint}") from None
 
     return choice

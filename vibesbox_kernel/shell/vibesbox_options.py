@@ -9,7 +9,7 @@ from typing import Any
 
 from vibesbox_kernel.errors import MagicError
 from vibesbox_kernel.shell.magic_args import ConfigArgs, StateAction, StateArgs, VibesboxArgs
-from vibesbox_kernel.shell.magic_parser import MagicParser, nearest
+from vibesbox_kernel.shell.magic_parser import MagicParser, did_you_mean, nearest
 from vibesbox_kernel.shell.settings import SETTINGS
 
 SUBCOMMANDS: Mapping[str, str] = MappingProxyType(
@@ -101,7 +101,6 @@ _BUILD: Mapping[str, Callable[[Sequence[str]], StateArgs | ConfigArgs]] = Mappin
 
 def _subcommand(text: str) -> str:
     if text not in SUBCOMMANDS:
-        near = nearest(text, SUBCOMMANDS)
-        hint = f"; did you mean {near}?" if near else f"; there is: {', '.join(SUBCOMMANDS)}"
+        hint = did_you_mean(text, SUBCOMMANDS) or f"; there is: {', '.join(SUBCOMMANDS)}"
         raise argparse.ArgumentTypeError(f"no sub-command {text!r}{hint}")
     return text
