@@ -1,7 +1,8 @@
-"""What tests of the broker's parts share: a loop whose timers fire when the test says, and sessions of its own."""
+"""What tests of the broker's parts share: loops that turn as the test says, and sessions of its own."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from vibesbox_kernel.broker.loop import Loop, Timer
 from vibesbox_kernel.broker.policy import Policy
 from vibesbox_kernel.broker.session import Session
 from vibesbox_kernel.broker.spool import Spool
+
+DEADLINE_SECONDS = 20.0
 
 
 class HandLoop(Loop):
@@ -30,6 +33,22 @@ class HandLoop(Loop):
     def fire(self) -> None:
         due = min(((delay, number) for number, (delay, timer) in enumerate(self.timers) if timer.is_set))[1]
         self.timers.pop(due)[1].fire()
+
+
+def turn_until(loop: Loop, condition: Callable[[], bool]) -> None:
+    """Turn a loop until something is so."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+
+    def look() -> None:
+        if condition() or time.monotonic() > deadline:
+            loop.stop()
+        else:
+            loop.call_later(0.005, look)
+
+    loop._running = True
+    look()
+    loop.run()
+    assert condition()
 
 
 def a_session(directory: Path, number: int = 1, *, pid: int = 0, policy: Policy | None = None) -> Session:

@@ -15,7 +15,7 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.broker.parts import HandLoop, a_session
+from tests.broker.parts import HandLoop, a_session, turn_until
 from tests.broker.test_door import START, RawClient
 from vibesbox_kernel.broker import records
 from vibesbox_kernel.broker.ending import Endings
@@ -32,8 +32,6 @@ from vibesbox_kernel.broker.tree import Trees
 from vibesbox_kernel.broker.wire import PROTOCOL, pack_bytes
 from vibesbox_kernel.sessions import SessionManager
 from vibesbox_kernel.sessions.places import make_places
-
-DEADLINE_SECONDS = 20.0
 
 
 class Line:
@@ -254,18 +252,7 @@ class House:
 
     def until(self, condition: Callable[[], bool]) -> None:
         """Turn the loop until something is so."""
-        deadline = time.monotonic() + DEADLINE_SECONDS
-
-        def look() -> None:
-            if condition() or time.monotonic() > deadline:
-                self.loop.stop()
-            else:
-                self.loop.call_later(0.005, look)
-
-        self.loop._running = True
-        look()
-        self.loop.run()
-        assert condition()
+        turn_until(self.loop, condition)
 
     def close(self) -> None:
         for session in self.supervisor.running:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.broker.parts import turn_until
 from tests.broker.test_spool import Disk, descriptors_in, read_all
 from vibesbox_kernel.broker import spool as spool_module
 from vibesbox_kernel.broker.loop import Loop
@@ -24,8 +25,6 @@ from vibesbox_kernel.broker.streams import Streams
 from vibesbox_kernel.broker.wire import SPLIT, STDERR
 from vibesbox_kernel.models import StreamName
 from vibesbox_kernel.sessions.spool_reader import SpoolReader
-
-DEADLINE_SECONDS = 10.0
 
 
 class House:
@@ -73,18 +72,7 @@ class House:
 
     def until(self, condition: Callable[[], bool]) -> None:
         """Turn the loop until something is so."""
-        deadline = time.monotonic() + DEADLINE_SECONDS
-
-        def look() -> None:
-            if condition() or time.monotonic() > deadline:
-                self.loop.stop()
-            else:
-                self.loop.call_later(0.005, look)
-
-        self.loop._running = True
-        look()
-        self.loop.run()
-        assert condition()
+        turn_until(self.loop, condition)
 
     def until_taken(self, session: Session, count: int) -> None:
         """Turn the loop until so many bytes have been read from a session."""
