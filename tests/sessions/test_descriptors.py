@@ -8,6 +8,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from tests.pipes import end_of
 from vibesbox_kernel.errors import SessionEndedError
 from vibesbox_kernel.sessions import SessionManager
 from vibesbox_kernel.sessions.prepared import HeldDescriptors
@@ -126,12 +127,3 @@ async def test_what_a_program_has_held_ends_with_it(isolation):
         async with SessionManager(instance="shared") as goes:
             await taken_from(goes, f"exec 3>{isolation}/fifo")
         assert await end_of(reader)
-
-
-async def end_of(reader: int) -> bool:
-    """Wait for the end of a pipe."""
-    os.set_blocking(reader, True)
-    with anyio.fail_after(5):
-        data = await anyio.to_thread.run_sync(os.read, reader, 1, abandon_on_cancel=True)
-    os.close(reader)
-    return data == b""

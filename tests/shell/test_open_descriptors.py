@@ -9,6 +9,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from tests.pipes import end_of
 from tests.shell.test_runner import Notebook
 from vibesbox_kernel.sessions import SessionManager
 from vibesbox_kernel.shell.magic_args import StateAction, StateArgs
@@ -149,15 +150,6 @@ async def test_a_background_cell_hands_on_nothing(notebook, manager):
     with anyio.fail_after(5):
         await manager.wait("b")
     assert await notebook.output("[[ -e /dev/fd/3 ]] || echo closed") == "closed\n"
-
-
-async def end_of(reader: int) -> bool:
-    """Wait for the end of a pipe."""
-    os.set_blocking(reader, True)
-    with anyio.fail_after(5):
-        data = await anyio.to_thread.run_sync(os.read, reader, 1, abandon_on_cancel=True)
-    os.close(reader)
-    return data == b""
 
 
 async def test_the_terminal_of_stderr_that_a_descriptor_stands_for_is_the_next_cells_own(notebook):
