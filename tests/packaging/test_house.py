@@ -27,24 +27,16 @@ def _imports(path: Path) -> Iterator[str]:
             yield ".".join([*above, *filter(None, [node.module])])
 
 
-@pytest.mark.parametrize("path", sorted((_PACKAGE / "broker").rglob("*.py")), ids=lambda path: path.name)
-def test_the_broker_imports_the_standard_library_and_itself_only(path: Path):
-    """Ours: it runs with ``-I -S``, where nothing else can be imported."""
+_ON_THEIR_OWN = [(folder, path) for folder in ("broker", "tools") for path in sorted((_PACKAGE / folder).rglob("*.py"))]
+
+
+@pytest.mark.parametrize(("folder", "path"), _ON_THEIR_OWN, ids=lambda one: getattr(one, "name", one))
+def test_the_broker_and_the_commands_import_the_standard_library_and_themselves_only(folder: str, path: Path):
+    """Ours: they run with ``-I -S``, the commands in the user's sessions, where nothing else can be imported."""
     foreign = {
         name
         for name in _imports(path)
-        if name.partition(".")[0] not in sys.stdlib_module_names and not name.startswith("vibesbox_kernel.broker")
-    }
-    assert foreign == set()
-
-
-@pytest.mark.parametrize("path", sorted((_PACKAGE / "tools").rglob("*.py")), ids=lambda path: path.name)
-def test_the_commands_import_the_standard_library_and_themselves_only(path: Path):
-    """Ours: they run with ``-I -S`` in the user's sessions."""
-    foreign = {
-        name
-        for name in _imports(path)
-        if name.partition(".")[0] not in sys.stdlib_module_names and not name.startswith("vibesbox_kernel.tools")
+        if name.partition(".")[0] not in sys.stdlib_module_names and not name.startswith(f"vibesbox_kernel.{folder}")
     }
     assert foreign == set()
 
