@@ -5,33 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import anyio
 import pytest
 
-from tests.shell.test_runner import Notebook, Shown, sleeps, until
+from tests.shell.notebook import Notebook, Shown, sleeps, until
 from vibesbox_kernel.errors import NotInForegroundError, SessionNotFoundError
 from vibesbox_kernel.models import EndReason, ExitStatus
-from vibesbox_kernel.sessions import SessionManager
 from vibesbox_kernel.shell.outcome import CellOutcome
 from vibesbox_kernel.shell.runner import CellRunner
-from vibesbox_kernel.shell.settings import Settings
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def runner(manager: SessionManager) -> AsyncIterator[CellRunner]:
-    made = CellRunner(manager, settings=Settings(interrupt_grace=0.3), cwd=str(Path.home()))
-    yield made
-    await made.aclose()
-
-
-@pytest.fixture
-async def notebook(runner: CellRunner) -> Notebook:
-    return Notebook(runner)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from tests.shell.test_runner import Notebook
+from tests.shell.notebook import Notebook
 from vibesbox_kernel.models import EndReason, SessionInfo
 from vibesbox_kernel.sessions import SessionManager
 from vibesbox_kernel.shell.runner import CellRunner

@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import anyio
 import pytest
 
 from tests.pipes import end_of
-from tests.shell.test_runner import Notebook
-from vibesbox_kernel.sessions import SessionManager
 from vibesbox_kernel.shell.magic_args import StateAction, StateArgs
-from vibesbox_kernel.shell.runner import CellRunner
-from vibesbox_kernel.shell.settings import Settings
 from vibesbox_kernel.shell.state_verbs import tend_state
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def notebook(manager: SessionManager) -> AsyncIterator[Notebook]:
-    runner = CellRunner(manager, settings=Settings(interrupt_grace=0.3), cwd=str(Path.home()))
-    yield Notebook(runner)
-    await runner.aclose()
 
 
 @pytest.fixture(params=["pty", "pipe"])

@@ -8,13 +8,12 @@ from pathlib import Path
 import anyio
 import pytest
 
-from tests.shell.test_runner import Notebook, notebook, runner, sleeps, until
+from tests.shell.notebook import Notebook, sleeps, until
 from vibesbox_kernel.models import EndReason, ExitStatus
 from vibesbox_kernel.sessions import SessionManager
 from vibesbox_kernel.shell.runner import CellRunner
 from vibesbox_kernel.shell.settings import Settings
 
-__all__ = ["notebook", "runner"]
 pytestmark = pytest.mark.anyio
 
 

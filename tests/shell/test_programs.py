@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.shell.test_runner import Notebook, notebook, runner
+from tests.shell.notebook import Notebook
 from vibesbox_kernel.errors import InterpreterNotFoundError, ShellNotFoundError
 from vibesbox_kernel.models import EndReason, ExitStatus
 from vibesbox_kernel.sessions import SessionManager
 from vibesbox_kernel.shell.program import Program, SearchPath, named_by_shebang
 
-__all__ = ["notebook", "runner"]
 pytestmark = pytest.mark.anyio
 
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import anyio
 import pytest
 
-from tests.shell.test_runner import Notebook, until
+from tests.shell.notebook import until
 from vibesbox_kernel.errors import SessionNotFoundError
 from vibesbox_kernel.models import EndReason, ExitStatus, SessionStatus
 from vibesbox_kernel.sessions import SessionManager
-from vibesbox_kernel.shell.runner import CellRunner
-from vibesbox_kernel.shell.settings import Settings
 
 pytestmark = pytest.mark.anyio
 
 GATE = "%%session --bg --name gate\nread go; exit ${go:-9}"
-
-
-@pytest.fixture
-async def notebook(manager: SessionManager) -> AsyncIterator[Notebook]:
-    runner = CellRunner(manager, settings=Settings(interrupt_grace=0.3), cwd=str(Path.home()))
-    yield Notebook(runner)
-    await runner.aclose()
 
 
 def is_queued(manager: SessionManager, name: str) -> bool:
