@@ -59,7 +59,8 @@ if TYPE_CHECKING:
     from vibesbox_kernel.shell.verb_result import VerbResult
     from vibesbox_kernel.widgets.views import Views
 
-_NO_WIDGETS = (
+_NO_LOG = "[vibesbox: there are no widgets here, so these are the last lines; %tail -f follows]\n"
+_NO_TERMINAL = (
     "[vibesbox: there are no widgets here, so this is %fg without -w: output, input and Ctrl-C, line by line]\n"
 )
 
@@ -229,11 +230,17 @@ class Magics:
         match args:
             case PsArgs(widget=True) if output is not None:
                 self._views.show_table(output.display, everything=args.all)
-            case FgArgs(widget=True) if output is not None:
+            case TailArgs(widget=True) as args if output is not None:
+                info = self._call(find(self._manager, args.ref))
+                self._call(self._views.show_log(output.display, info.session_id, lines=args.lines))
+            case FgArgs(widget=True) as args if output is not None:
                 info = self._call(find(self._manager, args.ref))
                 self._views.show_terminal(output.display, info.session_id)
             case FgArgs(widget=True):
-                write(_NO_WIDGETS)
+                write(_NO_TERMINAL)
+                return False
+            case TailArgs(widget=True):
+                write(_NO_LOG)
                 return False
             case _:
                 return False

@@ -60,6 +60,10 @@ class MagicDoor:
             case PsArgs(widget=True) as args:
                 self._views.show_table(output.display, everything=args.all)
                 return None
+            case TailArgs(widget=True) as args:
+                info = await find(self._manager, args.ref)
+                await self._views.show_log(output.display, info.session_id, lines=args.lines)
+                return None
             case FgArgs(widget=True) as args:
                 info = await find(self._manager, args.ref)
                 self._views.show_terminal(output.display, info.session_id)

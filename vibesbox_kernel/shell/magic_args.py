@@ -58,6 +58,7 @@ class TailArgs:
     ref: str
     lines: int = 10
     follow: bool = False
+    widget: bool = False
     save: str | None = None
 
 

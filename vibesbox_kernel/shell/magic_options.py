@@ -66,13 +66,22 @@ def add_tail(parser: MagicParser) -> None:
     parser.add_argument(
         "-f", "--follow", action="store_true", help="go on until the session ends; an interrupt only stops looking"
     )
+    parser.add_argument(
+        "-w",
+        "--widget",
+        action="store_true",
+        help="as a live log with search, from the first line to the last; where there are no widgets only these lines",
+    )
     parser.add_argument("--save", type=not_empty, metavar="FILE", help="write the whole output to FILE instead")
 
 
 def build_tail(values: Mapping[str, Any]) -> TailArgs:
-    """Follow or save, not both."""
-    if values["follow"] and values["save"] is not None:
-        raise MagicError("%tail: -f and --save do not go together", magic="%tail")
+    """Follow, show as a widget or save: one of them."""
+    given = {"-f": values["follow"], "-w": values["widget"], "--save": values["save"] is not None}
+    both = [option for option, is_given in given.items() if is_given]
+    if len(both) > 1:
+        why = "; the log of -w follows by itself" if both == ["-f", "-w"] else ""
+        raise MagicError(f"%tail: {' and '.join(both)} do not go together{why}", magic="%tail")
     return TailArgs(**values)
 
 

@@ -75,8 +75,8 @@ async def carry_out(
 ) -> VerbResult:
     """Carry out a magic that needs nothing of the front door.
 
-    ``%ps -w`` and ``%ps -f`` give the static table and ``%tail -f`` the lines that are there: a door that can show them
-    live does so itself (``LiveListing``, ``follow_output``). ``%session`` runs a cell: that is the door's.
+    ``%ps -w`` and ``%ps -f`` give the static table, ``%tail -f`` and ``-w`` the lines that are there: a door that can
+    show them live does so itself (``LiveListing``, ``follow_output``). ``%session`` runs a cell: that is the door's.
 
     Args:
         manager: Whose sessions are meant.

@@ -10,7 +10,9 @@ from weakref import WeakSet
 
 from vibesbox_kernel.errors import NoTerminalError
 from vibesbox_kernel.shell.references import label
-from vibesbox_kernel.shell.table_text import html_table, session_row, text_table
+from vibesbox_kernel.shell.table_text import how_it_ended, html_table, session_row, text_table
+from vibesbox_kernel.widgets.log_picture import LogPicture
+from vibesbox_kernel.widgets.log_view import LogView
 from vibesbox_kernel.widgets.rows import select
 from vibesbox_kernel.widgets.static_view import Publish, show_live
 from vibesbox_kernel.widgets.table import SessionTable
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 RUNNING_LIMIT = 100
 ENDED_LIMIT = 20
 ALL_LIMIT = 1000
+PICTURE_LINES = 10
 
 
 class Views:
@@ -90,6 +93,24 @@ class Views:
         )
         self._shown.add(terminal)
         return terminal
+
+    async def show_log(self, publish: Publish, session_id: str, *, lines: int = PICTURE_LINES) -> LogView:
+        """Show the log of a session, at its end.
+
+        Args:
+            publish: Shows an output in the right cell.
+            session_id: The session: one of the manager's, or one that it has attached to.
+            lines: How many lines the static picture has at most.
+
+        Raises:
+            SessionNotFoundError: There is no such session.
+        """
+        picture = LogPicture(self._manager, session_id, lines=lines)
+        await picture.read()
+        log = LogView(self._manager, session_id, name=label, word=how_it_ended, picture=picture)
+        show_live(log, publish, self._manager.engine.loop, text=picture.text, html=picture.html)
+        self._shown.add(log)
+        return log
 
     def close(self) -> None:
         """Close every view that is still there."""
