@@ -360,6 +360,24 @@ class ProcessInfo(_Frozen):
     command: str = ""
 
 
+class PurgeReport(_Frozen):
+    """What ``purge`` has deleted, or (``dry_run``) would have.
+
+    Attributes:
+        sessions: How many ended sessions, with their records and their output.
+        freed_bytes: What these have taken on the disk.
+        kept: How many have ended too recently.
+        failed: The directories that could not be deleted.
+        dry_run: Nothing was deleted.
+    """
+
+    sessions: int
+    freed_bytes: int
+    kept: int
+    failed: tuple[str, ...] = ()
+    dry_run: bool = False
+
+
 class InterruptReport(_Frozen):
     """Whom an interrupt was sent to, and whom not.
 

@@ -83,10 +83,10 @@ def test_a_broker_that_starts_in_a_directory_that_goes_can_tell(tmp_path, monkey
 @pytest.mark.parametrize("living", [False, True])
 def test_a_directory_that_was_used_again_since_it_was_found_stays(tmp_path, monkeypatch, living):
     directory = remains(tmp_path, "old", age=30 * DAY)
-    real_measure = retention._measure
+    real_measure = retention.measure
     with (directory / "broker.log").open("a") as log:
 
-        def measure(one: Path) -> retention._Remains:
+        def measure(one: Path) -> retention.Remains:
             found = real_measure(one)
             if living:
                 fcntl.flock(log, fcntl.LOCK_SH)
@@ -97,7 +97,7 @@ def test_a_directory_that_was_used_again_since_it_was_found_stays(tmp_path, monk
         # The first look is the one that finds it: what happens after that must be seen by the second.
         with monkeypatch.context() as patch:
             patch.setattr(retention, "_is_dead", lambda _: True)
-            patch.setattr(retention, "_measure", measure)
+            patch.setattr(retention, "measure", measure)
             assert remove_old(tmp_path, now=time.time()) == []
     assert directory.exists()
 

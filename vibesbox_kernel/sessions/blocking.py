@@ -11,6 +11,7 @@ from vibesbox_kernel.models import (
     InterruptReport,
     OutputChunk,
     ProcessInfo,
+    PurgeReport,
     SessionEvent,
     SessionInfo,
     Usage,
@@ -20,6 +21,7 @@ from vibesbox_kernel.sessions.engine import Engine
 from vibesbox_kernel.sessions.manager import MAX_COMPLETED_BYTES, SessionManager
 from vibesbox_kernel.sessions.mirror import Ref
 from vibesbox_kernel.sessions.options import SessionOptions
+from vibesbox_kernel.sessions.purging import PURGE_SECONDS
 from vibesbox_kernel.sessions.starting import DEFAULT_SHELL
 
 
@@ -151,6 +153,10 @@ class BlockingSessionManager:
     def discard_output(self, ref: Ref, up_to: int) -> None:
         """Delete a session's stored output below a cursor."""
         self._manager.engine.call(self._manager.discard_output(ref, up_to))
+
+    def purge(self, older_than: float = PURGE_SECONDS, *, dry_run: bool = False) -> PurgeReport:
+        """Delete what sessions have left that ended so many seconds ago."""
+        return self._manager.engine.call(self._manager.purge(older_than, dry_run=dry_run))
 
     def events(self) -> Iterator[SessionEvent]:
         """What happens from now on; blocks between events."""

@@ -412,6 +412,11 @@ class Hub:
         self._publish(EventKind.LOST if reason is EndReason.LOST else kind, entry, at)
         self._forget(self.mirror.ended(entry))
 
+    def forget(self, entry: Entry) -> None:
+        """A session that is over is remembered no more: what it has left is gone."""
+        self.mirror.forget(entry)
+        self._unlearn(entry)
+
     def _forget(self, entries: list[Entry]) -> None:
         """Those that are not remembered any more; what never was ours stays for whom it belongs to."""
         for entry in entries:

@@ -27,6 +27,7 @@ from vibesbox_kernel.sessions.input import FeedingSessions
 from vibesbox_kernel.sessions.mirror import Entry, Ref
 from vibesbox_kernel.sessions.options import SessionOptions
 from vibesbox_kernel.sessions.prepared import PreparedSessions
+from vibesbox_kernel.sessions.purging import PurgingSessions
 from vibesbox_kernel.sessions.reading import ReadingSessions
 from vibesbox_kernel.sessions.sharing import SharingSessions
 from vibesbox_kernel.sessions.starting import DEFAULT_SHELL, StartingSessions
@@ -36,7 +37,9 @@ from vibesbox_kernel.sessions.workspace import Workspace
 MAX_COMPLETED_BYTES = 1 << 30
 
 
-class SessionManager(StartingSessions, ReadingSessions, FeedingSessions, SharingSessions, PreparedSessions):
+class SessionManager(
+    StartingSessions, ReadingSessions, FeedingSessions, SharingSessions, PurgingSessions, PreparedSessions
+):
     """Starts commands as sessions and owns them until it closes or its process dies.
 
     One broker process stands behind it, started with the first session. Every coroutine method may be

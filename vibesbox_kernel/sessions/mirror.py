@@ -222,6 +222,16 @@ class Mirror:
         with self._lock:
             self._held[session_id] += 1
 
+    def is_held(self, session_id: str) -> bool:
+        """Whether somebody must not miss a session yet, though it may be over."""
+        with self._lock:
+            return session_id in self._held
+
+    def forget(self, entry: Entry) -> None:
+        """Forget a session that is over."""
+        with self._lock:
+            self._remove(entry)
+
     def release(self, session_id: str) -> list[Entry]:
         """It may be forgotten again; returns those that are."""
         with self._lock:

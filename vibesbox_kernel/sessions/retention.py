@@ -23,11 +23,13 @@ MAX_AGE_SECONDS = 7 * 24 * 3600.0
 MAX_BYTES = 2 << 30
 """Half of what a user's sessions may store together: what is dead must not take the room of what lives."""
 
-_DELETING_PREFIX = ".deleting-"  # no instance's name begins with a dot
+DELETING_PREFIX = ".deleting-"  # no instance's name begins with a dot
 
 
 @dataclass(frozen=True)
-class _Remains:
+class Remains:
+    """A directory on disk: when anything in it was last written, and its size in bytes."""
+
     directory: Path
     last_used: float
     size: int
@@ -65,46 +67,59 @@ def remove_old(root: Path, *, now: float, max_age: float = MAX_AGE_SECONDS, max_
 
 def _finish_deleting(root: Path) -> None:
     """What an earlier clean-up was interrupted at."""
-    for directory in root.glob(f"{_DELETING_PREFIX}*"):
+    for directory in root.glob(f"{DELETING_PREFIX}*"):
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _dead_instances(root: Path) -> list[_Remains]:
+def _dead_instances(root: Path) -> list[Remains]:
     try:
         entries = list(root.iterdir())
     except FileNotFoundError:
         return []
     directories = [entry for entry in entries if entry.is_dir() and not entry.is_symlink()]
-    return [_measure(directory) for directory in directories if _is_dead(directory)]
+    return [measure(directory) for directory in directories if _is_dead(directory)]
 
 
-def _remove(remains: _Remains) -> bool:
+def _remove(remains: Remains) -> bool:
     """Delete a directory, unless a broker uses it again.
 
     It is moved away first: a broker that starts meanwhile either finds no directory and makes its own,
     or waits for the lock on a log that is not at its place any more when it gets it.
     """
     directory = remains.directory
-    with _locked(directory) as is_dead:
-        if not is_dead or _is_of_another_host(directory) or _measure(directory).last_used > remains.last_used:
+    with locked(directory) as is_dead:
+        if not is_dead or is_of_another_host(directory) or measure(directory).last_used > remains.last_used:
             return False
-        doomed = directory.with_name(f"{_DELETING_PREFIX}{secrets.token_hex(8)}")
-        try:
-            directory.rename(doomed)
-        except OSError as error:
-            logger.warning("%s: could not be deleted: %s", directory, error)
-            return False
-        shutil.rmtree(doomed, ignore_errors=True)
+        return delete(directory, directory.parent)
+
+
+def delete(directory: Path, root: Path) -> bool:
+    """Delete a directory, all of it or nothing: it is moved away first, and an interrupted clean-up is finished later.
+
+    Args:
+        directory: Below the root.
+        root: Where all instances keep their state.
+
+    Returns:
+        Whether it is gone.
+    """
+    doomed = root / f"{DELETING_PREFIX}{secrets.token_hex(8)}"
+    try:
+        directory.rename(doomed)
+    except OSError as error:
+        logger.warning("%s: could not be deleted: %s", directory, error)
+        return False
+    shutil.rmtree(doomed, ignore_errors=True)
     return True
 
 
 def _is_dead(directory: Path) -> bool:
-    with _locked(directory) as is_dead:
-        return is_dead and not _is_of_another_host(directory)
+    with locked(directory) as is_dead:
+        return is_dead and not is_of_another_host(directory)
 
 
 @contextmanager
-def _locked(directory: Path) -> Iterator[bool]:
+def locked(directory: Path) -> Iterator[bool]:
     """Hold the lock of a dead broker; gives False where one lives, or is only being made (no log yet)."""
     with contextlib.ExitStack() as stack:
         try:
@@ -116,7 +131,8 @@ def _locked(directory: Path) -> Iterator[bool]:
         yield is_ours
 
 
-def _is_of_another_host(directory: Path) -> bool:
+def is_of_another_host(directory: Path) -> bool:
+    """Whether a run on another machine may still use an instance's directory: its lock can not be seen here."""
     try:
         run = json.loads((directory / RUN_NAME).read_bytes())
     except (OSError, ValueError):
@@ -125,11 +141,12 @@ def _is_of_another_host(directory: Path) -> bool:
     return isinstance(host, str) and host != socket.gethostname()
 
 
-def _measure(directory: Path) -> _Remains:
+def measure(directory: Path) -> Remains:
+    """How large a directory is, and how old."""
     try:
         size, last_used = 0, directory.stat().st_mtime
     except FileNotFoundError:  # another program has just tidied up
-        return _Remains(directory, 0.0, 0)
+        return Remains(directory, 0.0, 0)
     for folder, _, files in os.walk(directory):
         for name in files:
             try:
@@ -138,4 +155,4 @@ def _measure(directory: Path) -> _Remains:
                 continue
             size += found.st_size
             last_used = max(last_used, found.st_mtime)
-    return _Remains(directory, last_used, size)
+    return Remains(directory, last_used, size)

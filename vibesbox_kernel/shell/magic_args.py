@@ -210,6 +210,14 @@ class VibesboxArgs:
     subcommand: str | None = None
 
 
+@dataclass(frozen=True)
+class PurgeArgs:
+    """``%vibesbox purge``: how many seconds ago what goes must have ended, and whether only to say what would go."""
+
+    older_than: float
+    dry_run: bool = False
+
+
 class StateAction(StrEnum):
     """What to do with the shell's state."""
 
@@ -261,6 +269,7 @@ MagicArgs = (
     | VibesboxArgs
     | StateArgs
     | ConfigArgs
+    | PurgeArgs
 )
 
 

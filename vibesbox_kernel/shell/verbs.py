@@ -39,6 +39,7 @@ from vibesbox_kernel.shell.magic_args import (
     LintArgs,
     ParallelArgs,
     PsArgs,
+    PurgeArgs,
     RenameArgs,
     RerunArgs,
     SendArgs,
@@ -49,6 +50,7 @@ from vibesbox_kernel.shell.magic_args import (
 )
 from vibesbox_kernel.shell.magics import MagicCall, help_text, overview
 from vibesbox_kernel.shell.output_verbs import save_output, show_tail
+from vibesbox_kernel.shell.purge_verbs import purge
 from vibesbox_kernel.shell.references import find, from_word, latest, resolve_all, with_names
 from vibesbox_kernel.shell.sharing_verbs import share
 from vibesbox_kernel.shell.state_verbs import tend_state
@@ -107,7 +109,7 @@ async def carry_out(
             return await show_info(manager, args)
         case DurableArgs() | RenameArgs() | AdoptArgs() | ParallelArgs() as args:
             return await share(manager, args)
-        case VibesboxArgs() | StateArgs() | ConfigArgs() as args:
+        case VibesboxArgs() | StateArgs() | ConfigArgs() | PurgeArgs() as args:
             return await tend_vibesbox(manager, args, width=width, runner=runner)
         case LintArgs() | FmtArgs():
             return await tend_code(manager, call, runner=runner)
@@ -152,7 +154,7 @@ async def show_info(manager: SessionManager, args: InfoArgs) -> VerbResult:
 
 async def tend_vibesbox(
     manager: SessionManager,
-    args: VibesboxArgs | StateArgs | ConfigArgs,
+    args: VibesboxArgs | StateArgs | ConfigArgs | PurgeArgs,
     *,
     width: int = DEFAULT_WIDTH,
     runner: CellRunner | None,
@@ -161,6 +163,8 @@ async def tend_vibesbox(
     match args:
         case VibesboxArgs(subcommand="doctor"):
             return await examine(manager, width=width)
+        case PurgeArgs():
+            return await purge(manager, args)
         case VibesboxArgs():
             return say_about(args)
         case StateArgs() if runner is not None:
