@@ -31,11 +31,13 @@ class LogMark:
         cursor: Where it is.
         line: The number of the line that this is in; lines are counted from 0.
         state: How the output stands there.
+        dropped: How many bytes before it are not stored any more; only of the oldest mark.
     """
 
     cursor: int
     line: int
     state: LogState = field(default_factory=LogState)
+    dropped: int = 0
 
 
 class LogIndex:
@@ -140,7 +142,7 @@ class LogIndex:
         at = bisect.bisect_right(self._marks, oldest, key=lambda mark: mark.cursor)
         if at == len(self._marks):
             if oldest >= self.cursor:  # everything that was counted is gone
-                self._marks, self._state = [LogMark(oldest, self.ends)], LogState()
+                self._marks, self._state = [LogMark(oldest, self.ends, dropped=oldest)], LogState()
                 self.first, self.oldest, self.cursor = self.ends, oldest, oldest
                 return
             following = LogMark(self.cursor, self.ends, self._state.copy())
@@ -149,7 +151,7 @@ class LogIndex:
         # Counted backwards from what is known: the lines keep their numbers.
         ends = await self._count_between(oldest, following.cursor)
         self.first, self.oldest = following.line - ends, oldest
-        self._marks = [LogMark(oldest, self.first), *self._marks[at:]]
+        self._marks = [LogMark(oldest, self.first, dropped=oldest), *self._marks[at:]]
 
     async def _count_between(self, start: int, end: int) -> int:
         state, ends = LogState(), 0
@@ -157,14 +159,14 @@ class LogIndex:
             chunk = await self._manager.read(self._session_id, start, max_bytes=min(STEP_BYTES, end - start))
             if not chunk.data:
                 break
-            more, _, cursor = await asyncio.to_thread(_count, state, chunk)
-            ends, start = ends + more, max(cursor, start + 1)
+            more, _, start = await asyncio.to_thread(_count, state, chunk, final=chunk.next_cursor >= end)
+            ends += more
         return ends
 
 
-def _count(state: LogState, chunk: OutputChunk) -> tuple[int, bool | None, int]:
+def _count(state: LogState, chunk: OutputChunk, *, final: bool = False) -> tuple[int, bool | None, int]:
     """How many lines end in a chunk; whether one is open behind it, if that is known; and where to go on."""
-    spans, cursor = state.feed(chunk)
+    spans, cursor = state.feed(chunk, final=final)
     ends = sum(span.data.count(b"\n") for span in spans)
     if not spans:
         return ends, None, cursor

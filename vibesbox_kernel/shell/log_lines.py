@@ -192,13 +192,20 @@ class Gatherer:
         self._state = mark.state.copy()
         self._styles = {name: stream.style for name, stream in self._state.streams.items()}
         self.line = RawLine(mark.line, mark.cursor, dict(self._styles))
+        if mark.dropped:
+            self.line.add(Kind.DROPPED, mark.dropped)
 
-    def feed(self, chunk: OutputChunk) -> Iterator[RawLine]:
-        """Take in the next chunk; gives the lines that come to their end in it."""
+    def feed(self, chunk: OutputChunk, *, final: bool) -> Iterator[RawLine]:
+        """Take in the next chunk; gives the lines that come to their end in it.
+
+        Args:
+            chunk: The chunk.
+            final: Nothing follows it.
+        """
         if chunk.dropped:
             self._styles.clear()
             self.line.add(Kind.DROPPED, chunk.dropped)
-        spans, self.cursor = self._state.feed(chunk)
+        spans, self.cursor = self._state.feed(chunk, final=final)
         for span in spans:
             if span.draws:
                 self.line.add(Kind.SCREEN, span.size)

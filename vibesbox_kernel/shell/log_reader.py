@@ -102,7 +102,7 @@ class LogReader:
             )
             if not chunk.data or chunk.next_cursor > self._index.cursor:  # dropped meanwhile
                 break
-            for line in gatherer.feed(chunk):
+            for line in gatherer.feed(chunk, final=chunk.next_cursor == self._index.cursor):
                 if first <= line.number < behind:
                     yield line
             if gatherer.line.number >= first:

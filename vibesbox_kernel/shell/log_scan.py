@@ -41,41 +41,42 @@ class StreamState:
         twin._screens = copy.copy(self._screens)
         return twin
 
-    def feed(self, data: bytes) -> tuple[list[Range], int]:
+    def feed(self, data: bytes, *, final: bool) -> tuple[list[Range], int]:
         """Go on over the next bytes.
+
+        Args:
+            data: The bytes.
+            final: A sequence that is cut in two at their end is not waited for.
 
         Returns:
             The ranges of them that are text, in their order (what is between them was drawn on a screen), and how many
-            bytes were taken: a sequence that is cut in two is to be fed again with what follows it.
+            bytes were taken: what is left is to be fed again with what follows it.
         """
         if not self.draws and b"\x1b" not in data:
             return [(0, len(data))], len(data)
         text = data.decode("latin-1")  # a character for each byte
+        cut = None if final else _UNFINISHED.search(text, max(0, len(text) - _MAX_SEQUENCE))
+        text = text if cut is None else text[: cut.start()]
         ranges: list[Range] = []
         at = 0
         while at < len(text):
             if self.draws:
-                at, held = self._screens.skip(text, at)
-                if held or self.draws:
-                    return ranges, at - len(held)
+                at, _ = self._screens.skip(text, at)
                 continue
-            end, cut = self._end_of_text(text, at)
+            end, following = self._end_of_text(text, at)
             if at < end:
                 ranges.append((at, end))
                 self.style = carried(self.style, text[at:end])
-            at = end
-            if cut:
-                break
-        return ranges, at
+            at = following
+        return ranges, len(text)
 
-    def _end_of_text(self, text: str, at: int) -> tuple[int, bool]:
-        """Where a program begins to draw, or the text's end; and whether a sequence is cut in two there."""
+    def _end_of_text(self, text: str, at: int) -> tuple[int, int]:
+        """Where a program begins to draw, or the text's end; and where to go on."""
         for match in _SCREEN_CONTROL.finditer(text, at):
             self._screens.see(match[1], match[2])
             if self.draws:
-                return match.start(), False
-        cut = _UNFINISHED.search(text, max(at, len(text) - _MAX_SEQUENCE))
-        return (len(text), False) if cut is None else (cut.start(), True)
+                return match.span()
+        return len(text), len(text)
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,12 @@ class LogState:
         known = self.streams.get(stream)
         return known.style if known is not None else ""
 
-    def feed(self, chunk: OutputChunk) -> tuple[list[Span], int]:
+    def feed(self, chunk: OutputChunk, *, final: bool = False) -> tuple[list[Span], int]:
         """Go on over the next chunk, at whose first byte this state is.
+
+        Args:
+            chunk: The chunk.
+            final: A sequence that is cut in two at its end is not waited for.
 
         Returns:
             What it consists of, and the cursor at which to go on.
@@ -122,10 +127,10 @@ class LogState:
         cursor = chunk.next_cursor - len(chunk.data)
         spans: list[Span] = []
         for stream, data in chunk.pieces():
-            ranges, taken = self.streams.setdefault(stream, StreamState()).feed(data)
-            spans += _spans(cursor, data, ranges, taken, stream)
             is_last = cursor + len(data) == chunk.next_cursor
-            cursor += taken if is_last else len(data)
+            ranges, taken = self.streams.setdefault(stream, StreamState()).feed(data, final=final or not is_last)
+            spans += _spans(cursor, data, ranges, taken, stream)
+            cursor += taken
         return spans, cursor
 
 

@@ -55,8 +55,8 @@ class LogSearch:
 
     @property
     def count(self) -> int:
-        """How many lines have it, so far."""
-        return len(self._hits) + self._open_hit
+        """How many of the lines that are stored have it, so far."""
+        return len(self._hits) - self._dropped + self._open_hit
 
     @property
     def is_full(self) -> bool:
@@ -91,15 +91,20 @@ class LogSearch:
             line: Where to begin; that line itself does not count.
             back: The one before.
         """
-        hits = [*self._hits, self._line] if self._open_hit else self._hits
+        hits = [*self._hits[self._dropped :], self._line] if self._open_hit else self._hits[self._dropped :]
         if not hits:
             return None
         at = bisect.bisect_left(hits, line) - 1 if back else bisect.bisect_right(hits, line)
         at %= len(hits)
         return hits[at], at + 1
 
+    @property
+    def _dropped(self) -> int:
+        """How many of its hits are not stored any more."""
+        return bisect.bisect_left(self._hits, self._index.first)
+
     def _take(self, chunk: OutputChunk) -> None:
-        spans, cursor = self._state.feed(chunk)
+        spans, cursor = self._state.feed(chunk, final=chunk.next_cursor >= self._index.cursor)
         ended, newline, self._open = (self._open + b"".join(span.data for span in spans)).rpartition(b"\n")
         if newline:
             self._take_lines(_plain(ended))

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import traitlets
 
-from vibesbox_kernel.errors import VibesboxError
+from vibesbox_kernel.errors import SessionNotFoundError, VibesboxError
 from vibesbox_kernel.models import EventKind, SessionInfo
 from vibesbox_kernel.shell.log_index import LogIndex
 from vibesbox_kernel.shell.log_lines import Kind, LogLine
 from vibesbox_kernel.shell.log_query import LogQuery, QueryError
 from vibesbox_kernel.shell.log_reader import LogReader
 from vibesbox_kernel.shell.log_search import LogSearch
-from vibesbox_kernel.widgets.live import STATIC, Buffers, LiveWidget, Message
+from vibesbox_kernel.widgets.live import STATIC, Buffers, LiveWidget, Message, Work
 from vibesbox_kernel.widgets.log_download import Download
 from vibesbox_kernel.widgets.pace import Pace
 
@@ -37,6 +37,7 @@ MAX_VIEWERS = 8
 MAX_REQUESTS = 64
 PICTURE_SECONDS = 10.0
 COUNTING_SECONDS = 0.25
+_FORGOTTEN = "This session is not remembered any more, and its output is gone with it."
 
 Describe = Callable[[SessionInfo], str]
 """Says in words what session this is, or how it stands."""
@@ -106,9 +107,10 @@ class LogView(LiveWidget):
         self._sent = self._heard = 0
         self._sent_lines = 0
         self._may_send_at = 0.0
-        info = manager.info(session_id)
-        self._drawn = (time.monotonic(), info.output_bytes, word(info))
-        super().__init__(manager, title=name(info))
+        self._manager = manager
+        self._drawn = (time.monotonic(), self._facts())
+        self._will_draw = False
+        super().__init__(manager, title=name(self._info()))
 
     def _start(self) -> None:
         self._own(self._follow)
@@ -134,16 +136,24 @@ class LogView(LiveWidget):
 
     async def _draw_picture(self, *, now: bool) -> None:
         """Have the static picture drawn anew: at an end or a beginning, and now and then while output comes."""
-        drawn_at, end, word = self._drawn
-        info = self._info()
-        seen = (info.output_bytes, self._word(info))
-        if (end, word) == seen or not (now or time.monotonic() > drawn_at + PICTURE_SECONDS):
+        drawn_at, before = self._drawn
+        seen = self._facts()
+        wait = drawn_at + PICTURE_SECONDS - time.monotonic()
+        if seen == before or (wait > 0 and not now):
+            if seen != before and not self._will_draw:
+                self._will_draw = True
+                asyncio.get_running_loop().call_later(wait, self._pace.mark)
             return
-        self._drawn = (time.monotonic(), *seen)
-        self.title = self._name(info)
+        self._drawn, self._will_draw = (time.monotonic(), seen), False
+        self.title = self._name(self._info())
         await self._picture.read()
         if self.on_change is not None:
             self.on_change()
+
+    def _facts(self) -> tuple[object, ...]:
+        """What the picture depends on."""
+        info = self._info()
+        return info.output_bytes, self._word(info), self._name(info)
 
     async def _count(self) -> None:
         """Go over what has come until now, and say now and then how far we are."""
@@ -204,13 +214,22 @@ class LogView(LiveWidget):
     def _encoded(self, lines: Sequence[LogLine]) -> list[Any]:
         return [encoded(line, self._query.marks(line.plain) if self._search is not None else []) for line in lines]
 
+    async def _guard(self, work: Work) -> None:
+        await super()._guard(partial(self._unless_forgotten, work))
+
+    async def _unless_forgotten(self, work: Work) -> None:
+        try:
+            await work()
+        except SessionNotFoundError:
+            self.notice = _FORGOTTEN
+
     def _info(self) -> SessionInfo:
         return self._manager.info(self._session_id)
 
     # What the browser asks for.
 
     def _obey(self, message: Message, _buffers: Buffers) -> None:
-        view, op = str(message.get("view", ""))[:32], message.get("op")
+        view, op = str(message.get("view"))[:32], str(message.get("op"))
         if op == "bye":
             self._viewers.pop(view, None)
             return
@@ -242,6 +261,8 @@ class LogView(LiveWidget):
             request = await self._requests.get()
             try:
                 await self._answers[request["op"]](self, request)
+            except SessionNotFoundError:
+                self.notice = _FORGOTTEN
             except VibesboxError as error:
                 self.notice = str(error)
 

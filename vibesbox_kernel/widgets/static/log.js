@@ -5,6 +5,7 @@ const OVERSCAN_ROWS = 15;
 const MAX_CACHED_LINES = 2000;
 const MAX_WINDOW_LINES = 200;
 const ANSWER_MS = 5000; // what is not answered by then is asked again
+const EMPTY_MS = 500;
 const PLACE_MS = 300;
 const TYPING_MS = 250;
 const ALIVE_MS = 30000;
@@ -162,6 +163,7 @@ function render({ model, el }) {
   let download = null;
   let piece = null;
   let requests = 0;
+  let told = ""; // the place, as the kernel knows it
   let frame = 0;
   const timers = {};
 
@@ -272,7 +274,6 @@ function render({ model, el }) {
     if (following && !on) seen = state.total;
     following = on;
     redraw();
-    later("place", PLACE_MS, tellPlace);
   };
   const move = (count) => {
     const to = top + count;
@@ -281,7 +282,12 @@ function render({ model, el }) {
     if (count > 0 && to >= maxTop()) follow(true);
     redraw();
   };
-  const tellPlace = () => send({ op: "place", line: Math.floor(top), following, rows: visibleRows() });
+  const tellPlace = () => {
+    const now = [following ? 0 : Math.floor(top), following, visibleRows()];
+    if (String(now) === told) return;
+    told = String(now);
+    send({ op: "place", line: now[0], following, rows: now[2] });
+  };
   const visibleRows = () => Math.ceil(viewPx / rowPx) + OVERSCAN_ROWS;
 
   // Drawing.
@@ -311,7 +317,7 @@ function render({ model, el }) {
     sheet.style.transform = `translateY(${base + (from - state.first) * rowPx}px)`;
     drawRest();
     ask(from, to);
-    later("place", PLACE_MS, tellPlace);
+    if (!timers.place) later("place", PLACE_MS, tellPlace);
   };
   const makeRow = (n) => {
     const row = element("div", "vb-row");
@@ -349,7 +355,7 @@ function render({ model, el }) {
     let behind = Math.min(to, first + MAX_WINDOW_LINES);
     while (behind > first && isThere(behind - 1)) behind -= 1;
     if (first >= behind) return;
-    wish = { id: (requests += 1), age };
+    wish = { id: (requests += 1), age, first };
     send({ op: "lines", id: wish.id, first, count: behind - first });
     later("wish", ANSWER_MS, () => {
       wish = null;
@@ -365,9 +371,13 @@ function render({ model, el }) {
   const onLines = (message) => {
     if (message.view !== view || message.id !== wish?.id) return;
     keep(message.first, message.lines, wish.age);
-    wish = null;
+    const forget = () => {
+      wish = null;
+      redraw();
+    };
     never("wish");
-    redraw();
+    if (lines.has(wish.first)) forget();
+    else later("wish", EMPTY_MS, forget); // it is not stored any more; we are about to be told
   };
   const onState = (message) => {
     if (state.open) lines.delete(state.total - 1);
