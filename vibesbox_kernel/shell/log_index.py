@@ -100,9 +100,9 @@ class LogIndex:
         if dropped_bytes == self._known_dropped:
             return
         probe = await self._manager.read(self._session_id, 0, max_bytes=1)
-        if not probe.data:
-            return
-        self._known_dropped, oldest = dropped_bytes, probe.next_cursor - 1
+        if not probe.data and dropped_bytes < self.cursor:
+            return  # it is gone this very moment; the next look tells
+        self._known_dropped, oldest = dropped_bytes, probe.next_cursor - 1 if probe.data else dropped_bytes
         if oldest > self.oldest:
             await self._move_first(oldest)
 
