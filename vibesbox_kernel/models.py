@@ -354,10 +354,29 @@ class OutputChunk(_Frozen):
 
 
 class ProcessInfo(_Frozen):
-    """One process of a session: its pid and the beginning of its command line (empty where that is not known)."""
+    """One process of a session.
+
+    Attributes:
+        command: The beginning of its command line; empty where that is not known.
+        parent: Its parent's pid, where that was asked for and is known.
+    """
 
     pid: Annotated[int, Field(gt=0)]
     command: str = ""
+    parent: int | None = None
+
+
+class ListeningPort(_Frozen):
+    """A TCP port on which a process of a session listens.
+
+    Attributes:
+        address: Where; ``0.0.0.0`` and ``::`` mean everywhere.
+        pid: The process, or one of those that share the socket.
+    """
+
+    port: Annotated[int, Field(gt=0, lt=65536)]
+    address: str
+    pid: Annotated[int, Field(gt=0)]
 
 
 class PurgeReport(_Frozen):

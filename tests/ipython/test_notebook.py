@@ -14,6 +14,7 @@ import pytest
 
 from tests.kernel.driver import SECONDS, START_SECONDS, Driver, Message, is_alive, wait_gone
 from tests.lifeline import BlockingLifeline
+from tests.widgets.replay import replay_comm
 
 Kernels = Callable[[], Driver]
 
@@ -94,15 +95,14 @@ def test_a_session_ends_and_is_reaped_while_python_blocks_the_main_thread(notebo
     assert notebook.run("print(b.info.status, b.exit_status)").text == "completed exit 5\n"
 
 
-def _rows(notebook: Driver, comm_id: str) -> list[list[dict[str, Any]]]:
-    """The tables that a widget has shown, one after the other."""
-    states = [one["data"].get("state", {}) for one in notebook.comm_data(comm_id) if "data" in one]
-    return [state["rows"] for state in states if "rows" in state]
+def _row(notebook: Driver, comm_id: str, name: str) -> dict[str, Any]:
+    """A session's row as a page has it now; empty when there is none."""
+    return next((row for row in replay_comm(notebook.comm_data(comm_id)) if row["name"] == name), {})
 
 
-def _words(notebook: Driver, comm_id: str, name: str) -> list[str]:
-    """How one session stood, each time that the table changed."""
-    return [row["word"] for rows in _rows(notebook, comm_id) for row in rows if row["name"] == name]
+def _word(notebook: Driver, comm_id: str, name: str) -> str | None:
+    """How a session stands by the table."""
+    return _row(notebook, comm_id, name).get("word")
 
 
 def _show_table(notebook: Driver) -> str:
@@ -121,10 +121,10 @@ def test_the_table_changes_by_itself_while_python_blocks_the_main_thread(noteboo
     name = f"job-{busy.replace(' ', '-')}"
     comm_id = _show_table(notebook)
     notebook.run(f"%session --bg --name {name} read line <{hold.path}")
-    notebook.wait_until(lambda: "running" in _words(notebook, comm_id, name))
+    notebook.wait_until(lambda: _word(notebook, comm_id, name) == "running")
     request = _blocked(notebook, gate, busy)
     hold.open()
-    notebook.wait_until(lambda: "exited" in _words(notebook, comm_id, name))
+    notebook.wait_until(lambda: _word(notebook, comm_id, name) == "exited")
     assert not _is_over(notebook, request)
     assert not [one for one in notebook.seen(request) if one["msg_type"] == "comm_msg"]
     _release(gate, busy)
@@ -144,16 +144,17 @@ def test_the_kill_button_works_while_python_blocks_the_main_thread(notebook, gat
     """Ours: JupyterLab sends clicks to a subshell; they must not be moved behind the cell that runs."""
     comm_id = _show_table(notebook)
     pid = _printed_pid(notebook, "b = %session --bg --name victim sleep 600\nprint(b.pid)")
-    notebook.wait_until(lambda: "running" in _words(notebook, comm_id, "victim"))
-    (session_id,) = {row["id"] for row in _rows(notebook, comm_id)[-1] if row["name"] == "victim"}
+    notebook.wait_until(lambda: _word(notebook, comm_id, "victim") == "running")
+    session_id = _row(notebook, comm_id, "victim")["id"]
     subshell = _new_subshell(notebook)
     request = _blocked(notebook, gate, "in a system call")
-    click = {"comm_id": comm_id, "data": {"method": "custom", "content": {"op": "kill", "id": session_id}}}
+    do = {"op": "do", "call": "1", "action": "terminate", "id": session_id}
+    click = {"comm_id": comm_id, "data": {"method": "custom", "content": do}}
     message = notebook.client.session.msg("comm_msg", click)
     message["header"]["subshell_id"] = subshell
     notebook.client.shell_channel.send(message)
     wait_gone(pid)
-    notebook.wait_until(lambda: "killed" in _words(notebook, comm_id, "victim"))
+    notebook.wait_until(lambda: _word(notebook, comm_id, "victim") == "killed")
     assert not _is_over(notebook, request)
     _release(gate)
     notebook.finish(request)
@@ -263,7 +264,7 @@ def test_unloading_ends_the_sessions_and_loading_again_works(new_notebook):
     notebook = new_notebook()
     comm_id = _show_table(notebook)
     pid = _printed_pid(notebook, "b = %session --bg sleep 600\nprint(b.pid)")
-    notebook.wait_until(lambda: bool(_rows(notebook, comm_id)[-1]))
+    notebook.wait_until(lambda: bool(replay_comm(notebook.comm_data(comm_id))))
     assert notebook.run("%unload_ext vibesbox").status == "ok"
     assert not is_alive(pid)
     assert notebook.run("%ps").status == "error"

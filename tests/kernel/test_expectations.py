@@ -14,6 +14,7 @@ from pathlib import Path
 from tests.kernel.driver import Driver, hold, is_alive, wait_gone
 from tests.kernel.test_input import run_with
 from tests.lifeline import BlockingLifeline
+from tests.widgets.replay import replay_comm
 
 LONG_SECONDS = 30.0
 
@@ -172,17 +173,14 @@ def test_14_output_can_be_had_again_from_another_client(kernel: Driver) -> None:
 def test_15_a_live_table_has_figures_and_buttons_that_end_sessions(kernel: Driver) -> None:
     kernel.run("%%session --bg --name burner\nwhile :; do :; done")
     opened = kernel.run("%ps -w").of_kind("comm_open")
-    table = next(str(one["comm_id"]) for one in opened if "rows" in one["data"]["state"])
+    table = next(str(one["comm_id"]) for one in opened if "caption" in one["data"]["state"])
     kernel.send_comm(table, {"op": "hello"})
 
     def row() -> dict[str, str]:
-        known: list[dict[str, str]] = []
-        for one in kernel.comm_data(table):
-            known = one["data"].get("state", {}).get("rows", known)
-        return next((one for one in known if one["name"] == "burner"), {})
+        return next((one for one in replay_comm(kernel.comm_data(table)) if one["name"] == "burner"), {})
 
     kernel.wait_until(lambda: bool(row().get("cpu") and row().get("memory")))
-    kernel.send_comm(table, {"op": "kill", "id": row()["id"]})
+    kernel.send_comm(table, {"op": "do", "call": "1", "action": "terminate", "id": row()["id"]})
     kernel.wait_until(lambda: row().get("word") == "killed")
 
 

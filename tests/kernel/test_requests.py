@@ -9,6 +9,7 @@ import pytest
 
 from tests.kernel.driver import Driver, hold
 from tests.lifeline import BlockingLifeline
+from tests.widgets.replay import replay_comm
 from vibesbox_kernel import __version__
 
 
@@ -116,7 +117,7 @@ def test_the_table_follows_sessions_and_its_button_kills_while_a_cell_runs(
     request = kernel.start(f"%%session --name victim\n{hold(blocking_lifeline)}")
     blocking_lifeline.held()
     kernel.wait_until(lambda: _row(kernel, table, "victim").get("word") == "running")
-    kernel.send_comm(table, {"op": "kill", "id": _row(kernel, table, "victim")["id"]})
+    kernel.send_comm(table, {"op": "do", "call": "1", "action": "terminate", "id": _row(kernel, table, "victim")["id"]})
     assert kernel.finish(request).content["ename"] == "Killed"
     kernel.wait_until(lambda: _row(kernel, table, "victim").get("word") == "killed")
 
@@ -148,15 +149,12 @@ def test_a_page_that_reloads_gets_its_table_back_while_a_cell_runs(
 def _open_table(kernel: Driver) -> str:
     """Show a live table; returns its comm's id."""
     opened = kernel.run("%ps -w").of_kind("comm_open")
-    return next(str(one["comm_id"]) for one in opened if "rows" in one["data"]["state"])
+    return next(str(one["comm_id"]) for one in opened if "caption" in one["data"]["state"])
 
 
 def _row(kernel: Driver, table: str, name: str) -> dict[str, Any]:
     """A session's row as a browser has it now; empty when there is none."""
-    known: list[dict[str, Any]] = []
-    for one in kernel.comm_data(table):
-        known = one["data"].get("state", {}).get("rows", known)
-    return next((row for row in known if row["name"] == name), {})
+    return next((row for row in replay_comm(kernel.comm_data(table)) if row["name"] == name), {})
 
 
 def test_what_is_known_of_a_word_is_told_in_text_and_html(kernel: Driver) -> None:

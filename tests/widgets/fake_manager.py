@@ -11,7 +11,17 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from vibesbox_kernel.errors import SessionNotFoundError
-from vibesbox_kernel.models import EndReason, EventKind, SessionEvent, SessionInfo, SessionStatus
+from vibesbox_kernel.models import (
+    EndReason,
+    EventKind,
+    ListeningPort,
+    OutputChunk,
+    ProcessInfo,
+    SessionEvent,
+    SessionInfo,
+    SessionStatus,
+    Usage,
+)
 
 T = TypeVar("T")
 
@@ -59,6 +69,11 @@ class FakeManager:
         self.may_end = asyncio.Event()
         self.may_end.set()
         self.others: set[str] = set()
+        self.inputs: list[tuple[str, bool, bool]] = []
+        self.outputs: dict[str, bytes] = {}
+        self.read_sessions: set[str] = set()
+        self.listening: dict[str, tuple[ListeningPort, ...]] = {}
+        self.tree: tuple[ProcessInfo, ...] = ()
         self._sessions: dict[str, SessionInfo] = {}
         self._listeners: list[asyncio.Queue[SessionEvent]] = []
         self._next_pid = 1001
@@ -68,6 +83,47 @@ class FakeManager:
 
     def is_ours(self, session_id: str) -> bool:
         return session_id not in self.others
+
+    def is_of_here(self, session_id: str) -> bool:
+        return True
+
+    def output_end(self, session_id: str) -> int:
+        return len(self.outputs.get(session_id, b""))
+
+    async def newest_output_end(self, session_id: str) -> int:
+        return self.output_end(session_id)
+
+    async def read(self, session_id: str, cursor: int, *, max_bytes: int) -> OutputChunk:
+        self.read_sessions.add(session_id)
+        data = self.outputs.get(session_id, b"")[cursor : cursor + max_bytes]
+        return OutputChunk(cursor=cursor, data=data, next_cursor=cursor + len(data))
+
+    async def all_ports(self) -> dict[str, tuple[ListeningPort, ...]]:
+        return self.listening
+
+    async def ports(self, session_id: str) -> tuple[ListeningPort, ...]:
+        return self.listening.get(session_id, ())
+
+    async def process_tree(self, session_id: str) -> tuple[ProcessInfo, ...]:
+        return self.tree
+
+    async def usage(self, session_id: str) -> list[Usage]:
+        self.info(session_id)
+        return [Usage(at=1.0, cpu=0.5, rss=7, processes=1, read_bytes=0, written_bytes=0, output_bytes=9)]
+
+    async def send_input(self, session_id: str, data: str, eof: bool = False, *, hidden: bool = False) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+        self.inputs.append((data, eof, hidden))
+
+    async def rename_session(self, session_id: str, name: str | None) -> SessionInfo:
+        self.change(session_id, EventKind.CHANGED, name=name)
+        return self.info(session_id)
+
+    async def make_durable(self, session_id: str, durable: bool = True) -> SessionInfo:
+        self.info(session_id)
+        self.change(session_id, EventKind.CHANGED, durable=durable)
+        return self.info(session_id)
 
     def info(self, ref: object) -> SessionInfo:
         for one in reversed(self._sessions.values()):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from vibesbox_kernel.models import EndReason, SessionInfo, SessionStatus
 from vibesbox_kernel.shell.table_text import session_row
-from vibesbox_kernel.widgets.rows import Attempt, Row, build_rows, select
+from vibesbox_kernel.widgets.rows import Extras, Row, RowBook, select
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -39,8 +39,8 @@ def ended(number: int, reason: EndReason = EndReason.EXITED, after: float = 1, *
     )
 
 
-def rows_of(*sessions: SessionInfo, attempts: Mapping[str, Attempt] | None = None) -> list[Row]:
-    return build_rows(sessions, attempts or {}, session_row, NOON + timedelta(seconds=60))
+def rows_of(*sessions: SessionInfo, **extras: Any) -> list[Row]:
+    return RowBook(session_row).rows(sessions, lambda _: Extras(**extras), NOON + timedelta(seconds=60))
 
 
 def ids(sessions: tuple[SessionInfo, ...]) -> list[str]:
@@ -104,16 +104,37 @@ def test_a_queued_session_has_no_time_yet_and_can_be_ended() -> None:
 
 def test_what_a_living_program_owns_can_not_be_ended_by_another_and_says_so() -> None:
     theirs, nobodys, over = running(1, owner="Python notebook"), running(2, owned=False), ended(3)
-    rows = build_rows([theirs, nobodys, over], {}, session_row, NOON, is_ours=lambda _: False)
+    rows = rows_of(theirs, nobodys, over, ours=False)
     assert [row["refusal"] for row in rows] == ["It belongs to Python notebook, which is alive.", "", ""]
     assert [row["alive"] for row in rows] == [True, True, False]
 
 
-def test_an_attempt_to_end_a_session_shows_in_its_row_while_it_lives() -> None:
-    failed = Attempt(tries=1, error="it is left")
-    live, over = rows_of(running(1), ended(2), attempts={"id-1": failed, "id-2": failed})
-    assert (live["tries"], live["error"]) == (1, "it is left")
-    assert over["error"] == ""
+def test_what_is_known_beside_the_description_is_in_the_row_as_long_as_it_can_be_true() -> None:
+    extras: dict[str, Any] = {
+        "load": 98,
+        "ports": (8000,),
+        "foreground": True,
+        "line": "compiling",
+        "error": "it is left",
+    }
+    live, over = rows_of(running(1), ended(2), **extras)
+    assert (live["load"], live["ports"], live["foreground"], live["error"]) == (98, [8000], True, "it is left")
+    assert (over["load"], over["ports"], over["foreground"], over["line"]) == (0, [], False, "compiling")
+
+
+def test_a_session_of_which_nothing_was_heard_is_not_worded_again() -> None:
+    worded = []
+
+    def describe(info: SessionInfo, now: datetime) -> Any:
+        worded.append(info.session_id)
+        return session_row(info, now)
+
+    book, first, second = RowBook(describe), running(1), running(2)
+    before = book.rows([first, second], lambda _: Extras(), NOON)
+    again = book.rows([first, second.model_copy(update={"name": "web"})], lambda _: Extras(), NOON)
+    assert worded == ["id-1", "id-2", "id-2"]
+    assert again[0] is before[0]
+    assert (again[1]["name"], again[1]["began"]) == ("web", before[1]["began"])
 
 
 def test_a_very_long_command_is_cut() -> None:

@@ -222,14 +222,17 @@ class Magics:
     def _views(self) -> Views:
         from vibesbox_kernel.widgets.views import Views  # ipywidgets: only when a view is wanted
 
-        return Views(self._manager, lambda: self._display.width)
+        return Views(self._manager, lambda: self._display.width, runner=self._runner)
 
     def _show_view(self, args: MagicArgs | None) -> bool:
         """Show a live view, if one is wanted and there is a page to show it in."""
         output = self._display.cell_output()
         match args:
             case PsArgs(widget=True) if output is not None:
-                self._views.show_table(output.display, everything=args.all)
+                self._views.show_table(output.display, everything=args.all, sink=output)
+            case InfoArgs(widget=True) as args if output is not None:
+                info = self._call(find(self._manager, args.ref))
+                self._views.show_info(output.display, info.session_id, sink=output)
             case TailArgs(widget=True) as args if output is not None:
                 info = self._call(find(self._manager, args.ref))
                 self._call(self._views.show_log(output.display, info.session_id, lines=args.lines))

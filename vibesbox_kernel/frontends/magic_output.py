@@ -14,7 +14,7 @@ from vibesbox_kernel.frontends.replies import Failure
 from vibesbox_kernel.shell import verbs
 from vibesbox_kernel.shell.input_verbs import given_secret, secret_prompt
 from vibesbox_kernel.shell.listing import LiveListing
-from vibesbox_kernel.shell.magic_args import FgArgs, PsArgs, SendArgs, TailArgs
+from vibesbox_kernel.shell.magic_args import FgArgs, InfoArgs, PsArgs, SendArgs, TailArgs
 from vibesbox_kernel.shell.output_verbs import tail_start
 from vibesbox_kernel.shell.references import find
 from vibesbox_kernel.shell.stream import OutputPump
@@ -48,7 +48,7 @@ class MagicDoor:
     def _views(self) -> Views:
         from vibesbox_kernel.widgets.views import Views  # ipywidgets: only when a view is wanted
 
-        return Views(self._manager, lambda: WIDTH)
+        return Views(self._manager, lambda: WIDTH, runner=self._runner)
 
     async def perform(self, call: MagicCall, output: CellOutput) -> Failure | None:
         """Carry out a magic and show what it gives.
@@ -58,7 +58,11 @@ class MagicDoor:
         """
         match call.args:
             case PsArgs(widget=True) as args:
-                self._views.show_table(output.display, everything=args.all)
+                self._views.show_table(output.display, everything=args.all, sink=output)
+                return None
+            case InfoArgs(widget=True) as args:
+                info = await find(self._manager, args.ref)
+                self._views.show_info(output.display, info.session_id, sink=output)
                 return None
             case TailArgs(widget=True) as args:
                 info = await find(self._manager, args.ref)

@@ -9,6 +9,7 @@ from vibesbox_kernel.models import (
     CommandResult,
     InputKind,
     InterruptReport,
+    ListeningPort,
     OutputChunk,
     ProcessInfo,
     PurgeReport,
@@ -137,6 +138,14 @@ class BlockingSessionManager:
     def processes(self, ref: Ref, *, awaited: bool = False) -> tuple[ProcessInfo, ...]:
         """The live processes of a session; or only the leader and what it waits for."""
         return self._manager.engine.call(self._manager.processes(ref, awaited=awaited))
+
+    def process_tree(self, ref: Ref) -> tuple[ProcessInfo, ...]:
+        """The live processes of a session, each with its parent."""
+        return self._manager.engine.call(self._manager.process_tree(ref))
+
+    def ports(self, ref: Ref) -> tuple[ListeningPort, ...]:
+        """The TCP ports on which a session's processes listen."""
+        return self._manager.engine.call(self._manager.ports(ref))
 
     def resize(self, ref: Ref, rows: int, columns: int) -> None:
         """Set the size of a session's terminal."""

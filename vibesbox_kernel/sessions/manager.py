@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Unpack
 
@@ -17,13 +17,14 @@ from vibesbox_kernel.errors import (
     SessionTimeoutError,
     SurvivorsError,
 )
-from vibesbox_kernel.models import CommandResult, EndReason, InterruptReport, ProcessInfo, SessionInfo
+from vibesbox_kernel.models import CommandResult, EndReason, InterruptReport, SessionInfo
 from vibesbox_kernel.sessions import validation
 from vibesbox_kernel.sessions.command_session import CommandSession
 from vibesbox_kernel.sessions.displays import DisplayDoor
 from vibesbox_kernel.sessions.engine import Engine
 from vibesbox_kernel.sessions.hub import Hub, on_engine
 from vibesbox_kernel.sessions.input import FeedingSessions
+from vibesbox_kernel.sessions.looking import LookingSessions, processes_of
 from vibesbox_kernel.sessions.mirror import Entry, Ref
 from vibesbox_kernel.sessions.options import SessionOptions
 from vibesbox_kernel.sessions.prepared import PreparedSessions
@@ -38,7 +39,13 @@ MAX_COMPLETED_BYTES = 1 << 30
 
 
 class SessionManager(
-    StartingSessions, ReadingSessions, FeedingSessions, SharingSessions, PurgingSessions, PreparedSessions
+    StartingSessions,
+    ReadingSessions,
+    FeedingSessions,
+    SharingSessions,
+    PurgingSessions,
+    PreparedSessions,
+    LookingSessions,
 ):
     """Starts commands as sessions and owns them until it closes or its process dies.
 
@@ -200,15 +207,6 @@ class SessionManager(
         )
 
     @on_engine
-    async def processes(self, ref: Ref, *, awaited: bool = False) -> tuple[ProcessInfo, ...]:
-        """The live processes of a session, the leader first; not all if they are very many.
-
-        Args:
-            awaited: Only the leader and what it waits for, parents before children: no jobs in the background.
-        """
-        return processes_of((await self._ask(self._find(ref), "processes", awaited=awaited))["processes"])
-
-    @on_engine
     async def resize(self, ref: Ref, rows: int, columns: int) -> None:
         """Set the size of a session's terminal."""
         validation.check_size(rows, columns)
@@ -318,8 +316,3 @@ class SessionManager(
             handle = CommandSession(self, entry)
             entry.handle = weakref.ref(handle)
         return handle
-
-
-def processes_of(described: Iterable[tuple[int, str]]) -> tuple[ProcessInfo, ...]:
-    """Processes as the broker describes them."""
-    return tuple(ProcessInfo(pid=pid, command=command) for pid, command in described)

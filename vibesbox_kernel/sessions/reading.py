@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from typing import Any
 
 from vibesbox_kernel.errors import BrokerError, SessionEndedError
 from vibesbox_kernel.models import OutputChunk, Usage
@@ -111,17 +112,26 @@ class ReadingSessions(ManagerPart):
 
     @on_engine
     async def usage(self, ref: Ref) -> list[Usage]:
-        """How CPU, memory, storage and output of a running session have gone since its start.
+        """How CPU, memory, storage and output of a session have gone since its start.
 
-        At most some hundred points, the older ones further apart; the last is of now.
+        At most some hundred points, the older ones further apart; the last is of now, or of its end.
 
         Raises:
-            SessionEndedError: The session is over.
+            SessionEndedError: The session is over, and so is its broker, which knew.
         """
-        answer = await self._ask(self._find(ref), "history")
-        points = answer["points"]
+        entry = self._find(ref)
+        points = (await self._history(entry))["points"]
         assert isinstance(points, list)
         return [Usage(**dict(zip(Usage.model_fields, point, strict=True))) for point in points]
+
+    async def _history(self, entry: Entry) -> dict[str, Any]:
+        if not entry.over:
+            return await self._ask(entry, "history")
+        with contextlib.suppress(SessionEndedError, BrokerError):
+            answer = await self.hub.links.request(entry.instance, "history", session_id=entry.session_id)
+            if answer is not None:
+                return answer
+        raise SessionEndedError(entry.known_as, "is over, and its broker has left with the figures of its life")
 
     async def _wait_output(self, entry: Entry, cursor: int, timeout: float | None) -> None:
         await self.hub.wait_until(

@@ -53,6 +53,11 @@ class Foreground:
         """Whether something will soon be waited for."""
         return self._beginning > 0
 
+    @property
+    def session_ids(self) -> frozenset[str]:
+        """All that is waited for."""
+        return frozenset(one.session_id for one in self._awaited)
+
     @contextmanager
     def beginning(self) -> Iterator[None]:
         """Something begins: an interrupt meanwhile is for it."""

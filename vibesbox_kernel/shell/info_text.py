@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from html import escape
 
-from vibesbox_kernel.models import EndReason, InputKind, OnFull, OnLeftovers, SessionInfo, SessionPolicy, SessionStatus
+from vibesbox_kernel.models import (
+    EndReason,
+    InputKind,
+    ListeningPort,
+    OnFull,
+    OnLeftovers,
+    SessionInfo,
+    SessionPolicy,
+    SessionStatus,
+)
 from vibesbox_kernel.shell.human import format_bytes, format_duration
 from vibesbox_kernel.shell.progress_text import progress_bar
 from vibesbox_kernel.shell.references import label
@@ -14,25 +24,29 @@ from vibesbox_kernel.shell.table_text import how_it_ended, one_line
 
 _LONGEST_COMMAND = 2000
 
+_ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/")
 _VERBATIM = frozenset({"name", "directory", "command"})
 
 
-def describe(info: SessionInfo, now: datetime, *, where: str = "here") -> tuple[str, str]:
+def describe(
+    info: SessionInfo, now: datetime, *, where: str = "here", ports: Sequence[ListeningPort] = ()
+) -> tuple[str, str]:
     """The facts of a session, one a line, as text and as an HTML table.
 
     Args:
         info: The session.
         now: The time at which times that go on are taken.
         where: Where it is from, in words.
+        ports: On which it listens.
     """
-    facts = list(_facts(info, now, where))
-    width = max(len(name) for name, _ in facts)
+    known = list(facts(info, now, where, ports))
+    width = max(len(name) for name, _ in known)
     indent = "\n" + " " * (width + 2)
-    text = "".join(f"{name:<{width}}  {value.replace(chr(10), indent)}\n" for name, value in facts)
+    text = "".join(f"{name:<{width}}  {value.replace(chr(10), indent)}\n" for name, value in known)
     rows = "".join(
         f'<tr><th scope="row" style="text-align:left">{escape(name)}</th>'
         f'<td style="text-align:left;white-space:pre-wrap">{_shown(name, value)}</td></tr>'
-        for name, value in facts
+        for name, value in known
     )
     html = f'<table class="vibesbox-info"><caption>Session {escape(label(info))}</caption><tbody>{rows}</tbody></table>'
     return text, html
@@ -40,10 +54,20 @@ def describe(info: SessionInfo, now: datetime, *, where: str = "here") -> tuple[
 
 def _shown(name: str, value: str) -> str:
     """A value as HTML; as code where it is the user's text, which JupyterLab would else take for TeX at a ``$``."""
+    if name == "listens on":
+        return _ADDRESS.sub(r'<a href="\g<0>" target="_blank" rel="noopener">\g<0></a>', escape(value))
     return f"<code>{escape(value)}</code>" if name in _VERBATIM else escape(value)
 
 
-def _facts(info: SessionInfo, now: datetime, where: str) -> Iterator[tuple[str, str]]:
+def address_of(port: ListeningPort) -> str:
+    """Where a browser on this machine finds what listens there, if that speaks HTTP."""
+    return f"http://127.0.0.1:{port.port}/"
+
+
+def facts(
+    info: SessionInfo, now: datetime, where: str = "here", ports: Sequence[ListeningPort] = ()
+) -> Iterator[tuple[str, str]]:
+    """What is known of a session, each fact with its name; see ``describe``."""
     yield "name", info.name or "none"
     yield "pid", str(info.pid or ("none yet" if info.ended_at is None else "none"))
     yield "session", info.session_id
@@ -59,6 +83,8 @@ def _facts(info: SessionInfo, now: datetime, where: str) -> Iterator[tuple[str, 
         yield "restarted", f"{info.restarts} times so far"
     yield from _usage(info)
     yield "output", _output(info)
+    if ports:
+        yield "listens on", "\n".join(f"{address_of(one)} ({one.address}, pid {one.pid})" for one in ports)
     yield "directory", info.cwd
     yield "streams", str(info.io)
     yield "from", where

@@ -116,9 +116,10 @@ class RerunArgs:
 
 @dataclass(frozen=True)
 class InfoArgs:
-    """``%info``: about whom."""
+    """``%info``: about whom, and whether as a view that is live."""
 
     ref: str
+    widget: bool = False
 
 
 @dataclass(frozen=True)

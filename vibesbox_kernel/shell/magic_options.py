@@ -154,6 +154,9 @@ def add_rerun(parser: MagicParser) -> None:
 def add_info(parser: MagicParser) -> None:
     """``%info``."""
     parser.add_argument("ref", metavar="REF", help=_REF_HELP)
+    parser.add_argument(
+        "-w", "--widget", action="store_true", help="as a live view: its figures as a plot, its processes, and buttons"
+    )
 
 
 def add_durable(parser: MagicParser) -> None:

@@ -38,10 +38,16 @@ def named(processes: Sequence[ProcessInfo], *, leader: int | None, count: int | 
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
-def _name(process: ProcessInfo, leader: int | None) -> str:
+def command_in_words(process: ProcessInfo, leader: int | None) -> str:
+    """The beginning of a process's command line; a shell of ours is called so."""
     if _SHELL_OF_A_CELL in process.command:
         return "the shell" if process.pid == leader else "a subshell"
-    return _brief(process.command) or "a process"
+    return process.command or "a process"
+
+
+def _name(process: ProcessInfo, leader: int | None) -> str:
+    words = command_in_words(process, leader)
+    return words if words != process.command else _brief(process.command) or "a process"
 
 
 def _brief(command: str) -> str:

@@ -148,7 +148,8 @@ async def show_info(manager: SessionManager, args: InfoArgs) -> VerbResult:
     session_id = (await find(manager, args.ref)).session_id
     await manager.refresh_usage()
     info = with_names(manager, manager.info(session_id))
-    text, html = describe(info, datetime.now(UTC), where=from_word(info, here=manager.is_of_here(session_id)))
+    where = from_word(info, here=manager.is_of_here(session_id))
+    text, html = describe(info, datetime.now(UTC), where=where, ports=await manager.ports(session_id))
     return VerbResult(text, html=html, data=plain(info))
 
 

@@ -6,7 +6,7 @@ bytes of memory, say) is no change at all and sends no message.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypedDict
@@ -75,12 +75,27 @@ class Describe(Protocol):
 class Row(TypedDict):
     """One session as the browser gets it.
 
-    ``started`` is Unix time; ``elapsed`` is None while the session runs: then the browser counts. ``alive`` says that
-    it can be ended, ``refusal`` why not by us. ``progress`` are words; ``fraction``, 0 to 1, is for a bar, None where
-    there is nothing to draw; ``progress_state`` is empty, or one of ``ProgressState``.
+    Attributes:
+        began: Its number in the order in which the table first saw them.
+        state: The class that colours its state; ``word`` says it.
+        started: Unix time.
+        elapsed: None while it runs: then the browser counts.
+        alive: It can be ended; ``refusal`` says why not by us.
+        cpu: CPU time in words; ``load`` is what it uses now, in percent of one core.
+        progress: How far it says that it has come, in words; ``fraction``, 0 to 1, is for a bar, None where there is
+            nothing to draw; ``progress_state`` is empty, or one of ``ProgressState``.
+        line: The last line of its output.
+        ports: On which it listens.
+        where: Where it is from, where that is not here.
+        waits: For what kind of input it waits (``InputKind``), or nothing.
+        terminal: Its streams are a terminal.
+        foreground: A cell waits for it.
+        busy: What is being done with it right now, the newest of these; or nothing.
+        error: What went wrong last with what the user wanted of it.
     """
 
     id: str
+    began: int
     state: str
     word: str
     name: str
@@ -90,31 +105,37 @@ class Row(TypedDict):
     alive: bool
     refusal: str
     cpu: str
+    load: int
     memory: str
     output: str
     exit: str
     progress: str
     fraction: float | None
     progress_state: str
+    line: str
+    ports: list[int]
+    where: str
+    waits: str
+    durable: bool
+    terminal: bool
+    foreground: bool
     command: str
     title: str
-    ending: bool
-    tries: int
+    busy: str
     error: str
 
 
-@dataclass
-class Attempt:
-    """What became of the user's wish to end one session.
+@dataclass(frozen=True)
+class Extras:
+    """What a row says beyond what the session's own description has; see ``Row``."""
 
-    Attributes:
-        ending: It is being ended right now.
-        tries: How many attempts are over; the browser counts its own clicks against it.
-        error: What went wrong last, in words; empty when nothing did.
-    """
-
-    ending: bool = False
-    tries: int = 0
+    ours: bool = True
+    where: str = ""
+    load: int = 0
+    line: str = ""
+    ports: tuple[int, ...] = ()
+    foreground: bool = False
+    busy: str = ""
     error: str = ""
 
 
@@ -162,34 +183,49 @@ def select(sessions: Sequence[SessionInfo], *, running_limit: int, ended_limit: 
     )
 
 
-def build_rows(
-    sessions: Collection[SessionInfo],
-    attempts: Mapping[str, Attempt],
-    describe: Describe,
-    now: datetime,
-    *,
-    is_ours: Callable[[str], bool] = lambda _: True,
-) -> list[Row]:
-    """Word the sessions for the browser, in the order given.
+class RowBook:
+    """Words sessions for the browser; one of which nothing was heard since it was worded last costs next to nothing.
 
     Args:
-        sessions: The sessions.
-        attempts: What became of the wish to end one, by session id.
         describe: Puts a session into words.
-        now: The time at which they are described.
-        is_ours: Whether the session with this id is ours; another's is shown, but can not be ended from here.
     """
-    nothing = Attempt()
-    return [
-        _row(one, attempts.get(one.session_id, nothing), describe(one, now), ours=is_ours(one.session_id))
-        for one in sessions
-    ]
+
+    def __init__(self, describe: Describe) -> None:
+        self._describe = describe
+        self._worded: dict[str, tuple[SessionInfo, Extras, Row]] = {}
+        self._began = 0
+
+    def rows(
+        self, sessions: Sequence[SessionInfo], extras: Callable[[SessionInfo], Extras], now: datetime
+    ) -> list[Row]:
+        """The rows of these sessions, in the order given; others are forgotten.
+
+        Args:
+            sessions: The sessions.
+            extras: What else is known of one.
+            now: The time at which they are described.
+        """
+        before, self._worded = self._worded, {}
+        for info in sessions:
+            known, more = before.get(info.session_id), extras(info)
+            # Who is told that nothing has changed keeps its info: see ``Entry.info``. A coming restart is counted down.
+            if known is None or known[0] is not info or known[1] != more or info.restart_at is not None:
+                known = (info, more, self._row(info, more, now, None if known is None else known[2]["began"]))
+            self._worded[info.session_id] = known
+        return [row for _, _, row in self._worded.values()]
+
+    def _row(self, info: SessionInfo, extras: Extras, now: datetime, began: int | None) -> Row:
+        if began is None:
+            began = self._began
+            self._began += 1
+        return _row(info, extras, self._describe(info, now), began)
 
 
-def _row(info: SessionInfo, attempt: Attempt, words: Words, *, ours: bool) -> Row:
+def _row(info: SessionInfo, extras: Extras, words: Words, began: int) -> Row:
     over = info.ended_at is not None
     return Row(
         id=info.session_id,
+        began=began,
         state=_state(info),
         word=words.status,
         name=words.name,
@@ -197,19 +233,26 @@ def _row(info: SessionInfo, attempt: Attempt, words: Words, *, ours: bool) -> Ro
         started=info.started_at.timestamp(),
         elapsed=words.elapsed if over or info.status is SessionStatus.QUEUED else None,
         alive=not over,
-        refusal="" if over or ours or not info.owned else f"It belongs to {info.owner}, which is alive.",
+        refusal="" if over or extras.ours or not info.owned else f"It belongs to {info.owner}, which is alive.",
         cpu=words.cpu,
+        load=0 if over else extras.load,
         memory=words.memory,
         output=words.output,
         exit=words.exit,
         progress=words.progress,
         fraction=_fraction(info),
         progress_state=str(info.progress.state) if info.progress else "",
+        line=extras.line,
+        ports=[] if over else list(extras.ports),
+        where=extras.where,
+        waits="" if over or info.input_kind is None else str(info.input_kind),
+        durable=info.durable,
+        terminal=info.io.is_terminal,
+        foreground=extras.foreground and not over,
         command=words.command,
         title=_shorten(info.command),
-        ending=attempt.ending,
-        tries=attempt.tries,
-        error="" if over else attempt.error,
+        busy=extras.busy,
+        error=extras.error,
     )
 
 

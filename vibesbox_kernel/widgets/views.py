@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from vibesbox_kernel.errors import NoTerminalError
-from vibesbox_kernel.shell.references import label
+from vibesbox_kernel.shell.info_text import describe
+from vibesbox_kernel.shell.references import from_word, label
 from vibesbox_kernel.shell.table_text import how_it_ended, html_table, session_row, text_table
 from vibesbox_kernel.widgets.log_picture import LogPicture
 from vibesbox_kernel.widgets.log_view import LogView
 from vibesbox_kernel.widgets.rows import select
+from vibesbox_kernel.widgets.shell_hands import ShellHands
 from vibesbox_kernel.widgets.static_view import Publish, show_live
 from vibesbox_kernel.widgets.table import SessionTable
 from vibesbox_kernel.widgets.terminal_lead import Leads
@@ -22,12 +24,17 @@ from vibesbox_kernel.widgets.terminal_view import TerminalView
 if TYPE_CHECKING:
     from vibesbox_kernel.models import SessionInfo
     from vibesbox_kernel.sessions import SessionManager
+    from vibesbox_kernel.shell.runner import CellRunner
+    from vibesbox_kernel.shell.sink import OutputSink
     from vibesbox_kernel.widgets.live import LiveWidget
 
-RUNNING_LIMIT = 100
-ENDED_LIMIT = 20
+RUNNING_LIMIT = 1000
+ENDED_LIMIT = 100
 ALL_LIMIT = 1000
 PICTURE_LINES = 10
+PICTURE_RUNNING_LIMIT = 100
+PICTURE_ENDED_LIMIT = 20
+"""The live table shows its rows page by page; a picture has them all at once."""
 
 
 class Views:
@@ -36,35 +43,78 @@ class Views:
     Args:
         manager: Whose sessions are shown.
         width: Says how many columns a picture as text may take.
+        runner: The notebook's shell, where there is one: its cells are sent to the background and run again.
     """
 
-    def __init__(self, manager: SessionManager, width: Callable[[], int]) -> None:
+    def __init__(self, manager: SessionManager, width: Callable[[], int], *, runner: CellRunner | None = None) -> None:
         self._manager = manager
         self._width = width
+        self._runner = runner
         self._shown: WeakSet[LiveWidget] = WeakSet()
         self._leads = Leads()
 
-    def show_table(self, publish: Publish, *, everything: bool = False) -> SessionTable:
+    def show_table(self, publish: Publish, *, everything: bool = False, sink: OutputSink | None = None) -> SessionTable:
         """Show the process table.
 
         Args:
             publish: Shows an output in the right cell.
             everything: Show the ended sessions too, not only the last.
+            sink: Where the output of a session goes that is brought back to the foreground.
         """
         limits = (ALL_LIMIT, ALL_LIMIT) if everything else (RUNNING_LIMIT, ENDED_LIMIT)
-        running_limit, ended_limit = limits
+        in_picture = (ALL_LIMIT, ALL_LIMIT) if everything else (PICTURE_RUNNING_LIMIT, PICTURE_ENDED_LIMIT)
 
-        def shown() -> tuple[SessionInfo, ...]:
+        def pictured() -> tuple[SessionInfo, ...]:
             sessions = self._manager.list_sessions()
-            return select(sessions, running_limit=running_limit, ended_limit=ended_limit).shown
+            return select(sessions, running_limit=in_picture[0], ended_limit=in_picture[1]).shown
 
-        table = SessionTable(self._manager, describe=session_row, running_limit=running_limit, ended_limit=ended_limit)
+        table = self._new_table(publish, sink, running_limit=limits[0], ended_limit=limits[1])
         show_live(
             table,
             publish,
             self._manager.engine.loop,
-            text=lambda: text_table(shown(), now=datetime.now(UTC), width=self._width()),
-            html=lambda: html_table(shown(), now=datetime.now(UTC), caption="Processes"),
+            text=lambda: text_table(pictured(), now=datetime.now(UTC), width=self._width()),
+            html=lambda: html_table(pictured(), now=datetime.now(UTC), caption="Processes"),
+        )
+        return table
+
+    def show_info(self, publish: Publish, session_id: str, *, sink: OutputSink | None = None) -> SessionTable:
+        """Show one session with its details, live.
+
+        Args:
+            publish: Shows an output in the right cell.
+            session_id: Which session.
+            sink: As for ``show_table``.
+        """
+
+        def described() -> tuple[str, str]:
+            info = self._manager.info(session_id)
+            where = from_word(info, here=self._manager.is_of_here(session_id))
+            return describe(info, datetime.now(UTC), where=where)
+
+        table = self._new_table(publish, sink, only=session_id)
+        show_live(
+            table,
+            publish,
+            self._manager.engine.loop,
+            text=lambda: described()[0],
+            html=lambda: described()[1],
+        )
+        return table
+
+    def _new_table(self, publish: Publish, sink: OutputSink | None, **options: Any) -> SessionTable:
+        async def open_view(kind: str, session_id: str) -> None:
+            if kind == "log":
+                await self.show_log(publish, session_id)
+            else:
+                self.show_terminal(publish, session_id)
+
+        table = SessionTable(
+            self._manager,
+            describe=session_row,
+            hands=None if self._runner is None else ShellHands(self._manager, self._runner, sink),
+            open_view=open_view,
+            **options,
         )
         self._shown.add(table)
         return table
