@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.shell.test_stream import stage
-from vibesbox_kernel.models import ProcessInfo
+from vibesbox_kernel.models import IoMode, ProcessInfo
 from vibesbox_kernel.shell.ansi import OutputFilter
 
 # As they were recorded from the programs' own beginnings and ends.
@@ -65,6 +65,19 @@ async def test_it_is_said_once_what_draws_and_what_to_do():
         assert line.startswith("[vibesbox: less file (pid 5) draws on the whole screen")
         assert "%kill web" in line
         assert "%send web" in line
+        assert "%fg -w web" in line
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("io", "offers"), [(IoMode.PTY, 1), (IoMode.PIPE, 0)])
+async def test_a_terminal_is_offered_once_where_the_session_has_one(io, offers):
+    async with stage(io=io) as on:
+        for _ in range(3):
+            await _begin(on, "less file")
+            on.write(b"\x1b[?1049l")
+            await on.clock.advance(1)
+        assert len(on.sink.all("line")) == 3
+        assert on.sink.all("offer") == [on.session.info.session_id] * offers
 
 
 @pytest.mark.anyio

@@ -36,6 +36,9 @@ class FakeSink:
     def take_back(self, lines: int) -> None:
         self.calls.append(f"({lines} lines back)")
 
+    def offer_terminal(self, session_id: str) -> None:
+        self.calls.append(f"(a terminal for {session_id})")
+
     def omitted(self, notice: str) -> None:
         self.calls.append(notice)
 

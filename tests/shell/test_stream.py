@@ -47,6 +47,9 @@ class Recorder:
         self.got.append((self.clock.now(), "display", str(data.get("text/plain"))))
         self.displays.append((display_id, update))
 
+    def offer_terminal(self, session_id: str) -> None:
+        self.got.append((self.clock.now(), "offer", session_id))
+
     def omitted(self, notice: str) -> None:
         assert "\n" not in notice
         self.got.append((self.clock.now(), "omitted", notice))
@@ -79,9 +82,9 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(*, name: str | None = "web", before: bytes = b"", start: int = 0) -> AsyncIterator[Stage]:
+async def stage(*, name: str | None = "web", before: bytes = b"", start: int = 0, **facts: Any) -> AsyncIterator[Stage]:
     clock, manager = VirtualClock(), FakeManager()
-    session = manager.add(name=name)
+    session = manager.add(name=name, **facts)
     manager.write(session, before)
     sink = Recorder(clock)
     pump = OutputPump(cast("SessionManager", manager), session.info.session_id, sink, start=start, clock=clock)

@@ -45,6 +45,9 @@ class Shown:
     def display(self, data: Mapping[str, Any], *, display_id: str | None = None, update: bool = False) -> None:
         self.texts.append(str(data))
 
+    def offer_terminal(self, session_id: str) -> None:
+        return
+
     def omitted(self, notice: str) -> None:
         self.notices.append(notice)
 

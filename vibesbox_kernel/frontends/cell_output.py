@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
 from vibesbox_kernel.frontends.journal import Journal
@@ -16,6 +16,14 @@ if TYPE_CHECKING:
 
     from vibesbox_kernel.frontends.replies import Failure
     from vibesbox_kernel.shell.conversation import Respondent
+    from vibesbox_kernel.widgets.static_view import Publish
+
+
+class Offer(Protocol):
+    """Offers a terminal on a session in a cell."""
+
+    def __call__(self, publish: Publish, session_id: str) -> None:
+        """Offer it, by what shows something in that cell."""
 
 
 class CellOutput:
@@ -29,15 +37,23 @@ class CellOutput:
         parent: The execute request.
         silent: Publish nothing at all, as the request wished.
         respondent: Whoever has sent the request, to be asked for input.
+        offer: Offers a terminal on a session in the cell; None where nobody could press its button.
 
     Attributes:
         payload: What the reply shall ask of the front-end.
     """
 
     def __init__(
-        self, kernel: Kernel, parent: dict[str, Any], *, silent: bool = False, respondent: Respondent | None = None
+        self,
+        kernel: Kernel,
+        parent: dict[str, Any],
+        *,
+        silent: bool = False,
+        respondent: Respondent | None = None,
+        offer: Offer | None = None,
     ) -> None:
         self.respondent = respondent
+        self._offer = offer
         self._kernel = kernel
         self._parent = {"header": parent["header"]} if "header" in parent else {}
         self._silent = silent
@@ -81,6 +97,11 @@ class CellOutput:
         self._at_line_start = self._at_line_start or not update  # what follows a display begins anew
         self._journal = None
         self._send("update_display_data" if update else "display_data", content)
+
+    def offer_terminal(self, session_id: str) -> None:
+        """Show a button that opens a terminal on the session, if anybody is there to press it."""
+        if self._offer is not None and not self._silent:
+            self._offer(self.display, session_id)
 
     def replace_cell(self, text: str) -> None:
         """Have the front-end put a text in the place of the cell, when the reply has come."""

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from vibesbox_kernel.sessions import SessionManager
     from vibesbox_kernel.shell.runner import CellRunner
     from vibesbox_kernel.shell.verb_result import VerbResult
+    from vibesbox_kernel.widgets.static_view import Publish
     from vibesbox_kernel.widgets.views import Views
 
 _NO_LOG = "[vibesbox: there are no widgets here, so these are the last lines; %tail -f follows]\n"
@@ -82,7 +83,7 @@ class Magics:
         self._shell = shell
         self._manager = manager
         self._runner = runner
-        self._display = Display(shell)
+        self._display = Display(shell, offer=self._offer_terminal)
         self._foreground = Foreground(manager, runner, self._display)
         self._mark_uses = MarkUses(MAGICS)
         self._replaced: list[tuple[str, str, Any]] = []
@@ -223,6 +224,9 @@ class Magics:
         from vibesbox_kernel.widgets.views import Views  # ipywidgets: only when a view is wanted
 
         return Views(self._manager, lambda: self._display.width, runner=self._runner)
+
+    def _offer_terminal(self, publish: Publish, session_id: str) -> None:
+        self._views.offer_terminal(publish, session_id)
 
     def _show_view(self, args: MagicArgs | None) -> bool:
         """Show a live view, if one is wanted and there is a page to show it in."""

@@ -19,7 +19,7 @@ from uuid import uuid4
 
 from IPython.display import publish_display_data
 
-from vibesbox_kernel.frontends.cell_output import CellOutput
+from vibesbox_kernel.frontends.cell_output import CellOutput, Offer
 from vibesbox_kernel.frontends.terminal_screen import TerminalScreen, write
 from vibesbox_kernel.models import StreamName
 from vibesbox_kernel.shell.sink import OutputSink
@@ -58,9 +58,11 @@ class Display:
 
     Args:
         shell: The shell whose magics show something.
+        offer: Offers a terminal on a session in a cell.
     """
 
-    def __init__(self, shell: InteractiveShell) -> None:
+    def __init__(self, shell: InteractiveShell, *, offer: Offer) -> None:
+        self._offer = offer
         self._shell = shell
         self._kernel = kernel_of(shell)
 
@@ -92,7 +94,8 @@ class Display:
 
     def new_screen(self) -> Screen:
         """Where a foreground session is shown."""
-        return TerminalScreen() if self.is_terminal else NotebookScreen()
+        cell = self.cell_output()
+        return TerminalScreen() if cell is None else NotebookScreen(cell)
 
     @property
     def takes_input(self) -> bool:
@@ -101,7 +104,10 @@ class Display:
 
     def cell_output(self) -> CellOutput | None:
         """The output of the cell that runs now, to be used from any thread and after its end; None in a terminal."""
-        return None if self.is_terminal else CellOutput(self._kernel, self._kernel.get_parent())
+        if self.is_terminal:
+            return None
+        offer = self._offer if self.takes_input else None  # where nobody answers, nobody presses a button
+        return CellOutput(self._kernel, self._kernel.get_parent(), offer=offer)
 
 
 class Relay:
@@ -138,6 +144,10 @@ class Relay:
         """Called by the pump."""
         self._put(lambda sink: sink.tail(text))
 
+    def offer_terminal(self, session_id: str) -> None:
+        """Called by the pump."""
+        self._put(lambda sink: sink.offer_terminal(session_id))
+
     def display(self, data: Mapping[str, Any], *, display_id: str | None = None, update: bool = False) -> None:
         """Called by the pump."""
         self._put(lambda sink: sink.display(data, display_id=display_id, update=update))
@@ -170,9 +180,14 @@ class Relay:
 
 
 class NotebookScreen:
-    """Shows output in the cell that runs now."""
+    """Shows output in the cell that runs now.
 
-    def __init__(self) -> None:
+    Args:
+        cell: The output of that cell.
+    """
+
+    def __init__(self, cell: CellOutput) -> None:
+        self._cell = cell
         self._uid = uuid4().hex[:12]
         self._placed: set[str] = set()
         self._at_line_start = True
@@ -192,6 +207,11 @@ class NotebookScreen:
     def tail(self, text: str) -> None:
         """Show the last lines, in place."""
         self._place("tail", text)
+
+    def offer_terminal(self, session_id: str) -> None:
+        """Show a button that opens one."""
+        self._at_line_start = True
+        self._cell.offer_terminal(session_id)
 
     def display(self, data: Mapping[str, Any], *, display_id: str | None = None, update: bool = False) -> None:
         """Show a MIME bundle, or replace one."""

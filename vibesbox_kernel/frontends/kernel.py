@@ -63,8 +63,8 @@ class VibesboxKernel(ConfiguredSettings, QuickAnswers):
         notices = apply_notebook_metadata(self.settings, os.environ)
         self.sessions = SessionManager(instance=self._broker_id(), owner="Vibesbox kernel")
         self._runner = CellRunner(self.sessions, settings=self.settings, notices=notices)
-        magics = MagicDoor(self.sessions, self._runner, self._directory)
-        self._cells = CellExecutor(self.sessions, self._runner, magics)
+        self._magics = MagicDoor(self.sessions, self._runner, self._directory)
+        self._cells = CellExecutor(self.sessions, self._runner, self._magics)
         ControlComms(self.sessions, self._runner).register()
         self._help = CodeHelp(self.sessions, self._runner)
         self._history = History(history_file())
@@ -147,7 +147,8 @@ class VibesboxKernel(ConfiguredSettings, QuickAnswers):
         front_end = self._stdin.of(parent, self._parent_ident["shell"], allowed=allow_stdin)
         if store_history and not silent and self.settings.now.history_enabled:
             self._history.add(count, code)
-        output = CellOutput(self, parent, silent=silent, respondent=front_end)
+        offer = self._magics.offer_terminal if allow_stdin else None  # where nobody answers, nobody presses a button
+        output = CellOutput(self, parent, silent=silent, respondent=front_end, offer=offer)
         run = self._cells.execute(_request_id(parent), code, label=f"In[{count}]", output=output)
         try:
             report = await self.sessions.engine.run(run)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from vibesbox_kernel.sessions import SessionManager
     from vibesbox_kernel.shell.magics import MagicCall
     from vibesbox_kernel.shell.runner import CellRunner
+    from vibesbox_kernel.widgets.static_view import Publish
     from vibesbox_kernel.widgets.views import Views
 
 WIDTH = 100
@@ -49,6 +52,14 @@ class MagicDoor:
         from vibesbox_kernel.widgets.views import Views  # ipywidgets: only when a view is wanted
 
         return Views(self._manager, lambda: WIDTH, runner=self._runner)
+
+    def offer_terminal(self, publish: Publish, session_id: str) -> None:
+        """Offer a terminal on a session, in a cell."""
+        self._manager.engine.start(self._offer_terminal(publish, session_id), name="vibesbox-offer")
+
+    async def _offer_terminal(self, publish: Publish, session_id: str) -> None:
+        await asyncio.to_thread(import_module, "vibesbox_kernel.widgets.views")  # it takes a while, the first time
+        self._views.offer_terminal(publish, session_id)
 
     async def perform(self, call: MagicCall, output: CellOutput) -> Failure | None:
         """Carry out a magic and show what it gives.

@@ -51,6 +51,9 @@ class TerminalScreen:
             self._following = True
             write(last[: shutil.get_terminal_size().columns - 1])
 
+    def offer_terminal(self, session_id: str) -> None:
+        """Leave it: there are no widgets here."""
+
     def display(self, data: Mapping[str, Any], *, display_id: str | None = None, update: bool = False) -> None:
         """Show what of it is text."""
         plain = data.get("text/plain")

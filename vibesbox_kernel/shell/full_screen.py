@@ -47,8 +47,9 @@ class FullScreen:
         who = named([self._program], leader=info.pid) if self._program else "a program"
         ref = info.name or info.pid
         return (
-            f"{who} draws on the whole screen, which a cell does not show; %send {ref} TEXT types into it, "
-            f"and %kill {ref} or a second interrupt ends it in any case"
+            f"{who} draws on the whole screen, which a cell does not show; in a notebook a button, or %fg -w {ref}, "
+            f"opens a terminal for it; %send {ref} TEXT types into it, and %kill {ref} or a second interrupt "
+            "ends it in any case"
         )
 
     async def is_over(self, *, now: bool) -> bool:

@@ -77,6 +77,11 @@ class HeldLine:
         self.release()
         self._sink.tail(text)
 
+    def offer_terminal(self, session_id: str) -> None:
+        """Called by the pump."""
+        self.release()
+        self._sink.offer_terminal(session_id)
+
     def display(self, data: Mapping[str, Any], *, display_id: str | None = None, update: bool = False) -> None:
         """Called by the pump."""
         self.release()

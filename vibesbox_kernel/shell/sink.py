@@ -29,5 +29,8 @@ class OutputSink(Protocol):
     def tail(self, text: str) -> None:
         """Show the last lines in a block of their own, in place of its last contents."""
 
+    def offer_terminal(self, session_id: str) -> None:
+        """Offer a terminal on the session, where that can be done: it draws what is not shown here."""
+
     def display(self, data: Mapping[str, Any], *, display_id: str | None = None, update: bool = False) -> None:
         """Show something rich, given by MIME types, behind what is shown; or in place of what has its id."""

@@ -80,6 +80,7 @@ class OutputPump:
         self._display_turn = asyncio.Lock()
         self._full_screen = FullScreen(manager, session_id, self._clock)
         self._screens = 0
+        self._offered = False
         settings = settings or Values()
         self._head = Head(start, max_lines=settings.head_lines, max_bytes=settings.head_bytes)
         self._page = Page(sink, self._head, uid=session_id)
@@ -204,6 +205,13 @@ class OutputPump:
                 say(self._sink, notice)
                 self._head.count(notice)
                 self._spend(notice)
+                self._offer_terminal()
+
+    def _offer_terminal(self) -> None:
+        """Once: the terminal, or the offer, stays where it is."""
+        if not self._offered and self._manager.info(self._session_id).io.is_terminal:
+            self._offered = True
+            self._sink.offer_terminal(self._session_id)
 
     def _take(self, chunk: OutputChunk) -> None:
         if chunk.cursor != self._head.cursor or not self._wants_more():

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 from functools import cache, partial
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import traitlets
@@ -65,6 +66,7 @@ class TerminalView(LiveWidget):
         self._session_id = session_id
         self._leads = leads
         self._screen = ""
+        self._over = False
         self._views: dict[str, tuple[TerminalStream, asyncio.Task[None]]] = {}
         self._typed: asyncio.Queue[bytes] = asyncio.Queue()
         self._typed_bytes = 0
@@ -75,6 +77,16 @@ class TerminalView(LiveWidget):
     def picture(self) -> str:
         """The session and its screen as text, as they were seen last."""
         return f"Terminal of {self.name}: {self.state}\n{self._screen}".rstrip("\n") + "\n"
+
+    @property
+    def picture_html(self) -> str:
+        """The same as HTML."""
+        return f"<pre>{escape(self.picture)}</pre>"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the session is."""
+        return self._over
 
     # Everything below runs on the engine's loop.
 
@@ -109,7 +121,9 @@ class TerminalView(LiveWidget):
         try:
             info = self._manager.info(self._session_id)
         except SessionNotFoundError:
+            self._over = True
             return {"state": "over, and not remembered any more", "refusal": f"The session {_NOT_ALIVE}."}
+        self._over = info.ended_at is not None
         return {"name": label(info), "state": _state(info), "refusal": self._refusal(info)}
 
     def _refusal(self, info: SessionInfo) -> str:
@@ -141,6 +155,7 @@ class TerminalView(LiveWidget):
                 self.send({"op": "library", "key": library_key()}, [_library()])
             case "unfold":
                 self.folded = False
+                self._tell_change()
             case "hello":
                 self._show(view)
             case "bye":

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from datetime import UTC, datetime
-from html import escape
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from vibesbox_kernel.errors import NoTerminalError
+from vibesbox_kernel.errors import NoTerminalError, SessionNotFoundError
 from vibesbox_kernel.shell.info_text import describe
 from vibesbox_kernel.shell.references import from_word, label
 from vibesbox_kernel.shell.table_text import how_it_ended, html_table, session_row, text_table
@@ -19,6 +19,7 @@ from vibesbox_kernel.widgets.shell_hands import ShellHands
 from vibesbox_kernel.widgets.static_view import Publish, show_live
 from vibesbox_kernel.widgets.table import SessionTable
 from vibesbox_kernel.widgets.terminal_lead import Leads
+from vibesbox_kernel.widgets.terminal_offer import show_offer
 from vibesbox_kernel.widgets.terminal_view import TerminalView
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ class Views:
             publish,
             self._manager.engine.loop,
             text=lambda: terminal.picture,
-            html=lambda: f"<pre>{escape(terminal.picture)}</pre>",
+            html=lambda: terminal.picture_html,
         )
         self._shown.add(terminal)
         return terminal
@@ -161,6 +162,19 @@ class Views:
         show_live(log, publish, self._manager.engine.loop, text=picture.text, html=picture.html)
         self._shown.add(log)
         return log
+
+    def offer_terminal(self, publish: Publish, session_id: str) -> None:
+        """Show a button that opens a terminal on a session; it goes when the session ends, if nobody has pressed it.
+
+        Args:
+            publish: Shows an output in the right cell.
+            session_id: The session; it has a terminal.
+        """
+        with contextlib.suppress(SessionNotFoundError):  # it is over, and forgotten
+            info = self._manager.info(session_id)
+            terminal = TerminalView(self._manager, info.session_id, leads=self._leads, folded=True)
+            show_offer(terminal, publish, self._manager.engine.loop)
+            self._shown.add(terminal)
 
     def close(self) -> None:
         """Close every view that is still there."""
