@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -115,10 +117,15 @@ def test_bytes_that_are_no_text_arrive_as_they_are(bench: Bench):
 
 
 def test_the_program_sees_the_size_of_the_view(bench: Bench):
-    browser = bench.on('trap "echo now \\$(stty size)" WINCH; echo ready; while :; do read -t 60; done')
+    """POSIX: SIGWINCH, which is blocked here, so that none is missed."""
+    program = (
+        "import os, signal as s; s.pthread_sigmask(s.SIG_BLOCK, {s.SIGWINCH}); print('ready', flush=True)\n"
+        "while s.sigwait({s.SIGWINCH}): print('now', *os.get_terminal_size(0), flush=True)"
+    )
+    browser = bench.on(f"exec {sys.executable} -c {shlex.quote(program)}")
     browser.see(b"ready")
     browser.say("size", rows=33, columns=111)
-    browser.see(b"now 33 111")
+    browser.see(b"now 111 33")
 
 
 def test_who_opens_later_sees_what_was_there(bench: Bench):
