@@ -16,7 +16,6 @@ from vibesbox_kernel.frontends.ipython_asking import Keyboard
 from vibesbox_kernel.frontends.ipython_errors import in_one_line
 from vibesbox_kernel.frontends.ipython_output import Display, Relay, Screen
 from vibesbox_kernel.frontends.replies import failure_of_outcome
-from vibesbox_kernel.frontends.session_handle import Session
 from vibesbox_kernel.frontends.terminal_screen import write
 from vibesbox_kernel.models import EndReason, SessionStatus
 from vibesbox_kernel.shell.references import label
@@ -24,6 +23,7 @@ from vibesbox_kernel.shell.references import label
 if TYPE_CHECKING:
     from types import FrameType
 
+    from vibesbox_kernel.frontends.session_handle import Session
     from vibesbox_kernel.sessions import SessionManager
     from vibesbox_kernel.shell.cell import Cell
     from vibesbox_kernel.shell.outcome import CellOutcome
@@ -42,12 +42,20 @@ class Foreground:
         manager: Whose sessions they become.
         runner: Runs them, with the shell state that carries on.
         display: Shows their output.
+        make_session: Makes a handle of one.
     """
 
-    def __init__(self, manager: SessionManager, runner: CellRunner, display: Display) -> None:
+    def __init__(
+        self,
+        manager: SessionManager,
+        runner: CellRunner,
+        display: Display,
+        make_session: Callable[[str], Session],
+    ) -> None:
         self._manager = manager
         self._runner = runner
         self._display = display
+        self._make_session = make_session
         self._relays: WeakSet[Relay] = WeakSet()
 
     def prepare(self) -> None:
@@ -128,7 +136,7 @@ class Foreground:
     def _report(self, outcome: CellOutcome, screen: Screen) -> Session:
         for notice in outcome.notices:
             screen.line(notice, error=True)
-        session = Session(self._manager, outcome.session_id)
+        session = self._make_session(outcome.session_id)
         failure = failure_of_outcome(outcome)
         if failure is None:
             return session

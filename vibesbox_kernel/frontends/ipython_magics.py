@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from IPython.core.error import UsageError
 from IPython.core.magic import no_var_expand
 
-from vibesbox_kernel.errors import MagicError
+from vibesbox_kernel.errors import MagicError, VibesboxError
 from vibesbox_kernel.frontends.ipython_asking import ask_secret
 from vibesbox_kernel.frontends.ipython_errors import plain_errors
 from vibesbox_kernel.frontends.ipython_foreground import Foreground
@@ -20,6 +20,7 @@ from vibesbox_kernel.frontends.ipython_live import watch_sessions
 from vibesbox_kernel.frontends.ipython_output import Display, Relay
 from vibesbox_kernel.frontends.ipython_statements import MarkUses, Use
 from vibesbox_kernel.frontends.session_handle import Session, SessionList
+from vibesbox_kernel.frontends.session_view import SessionViews
 from vibesbox_kernel.frontends.terminal_screen import write
 from vibesbox_kernel.models import SessionInfo
 from vibesbox_kernel.shell import verbs
@@ -84,7 +85,8 @@ class Magics:
         self._manager = manager
         self._runner = runner
         self._display = Display(shell, offer=self._offer_terminal)
-        self._foreground = Foreground(manager, runner, self._display)
+        self._session_views = SessionViews(manager)
+        self._foreground = Foreground(manager, runner, self._display, self._session)
         self._mark_uses = MarkUses(MAGICS)
         self._replaced: list[tuple[str, str, Any]] = []
 
@@ -106,6 +108,7 @@ class Magics:
             if before is not None:
                 known[name] = before
         self._foreground.close()
+        self._session_views.close()
         if "_views" in self.__dict__:
             self._views.close()
 
@@ -197,7 +200,25 @@ class Magics:
     def _run(self, cell: Cell, use: Use) -> Session | None:
         cell = with_secrets(cell, {name: ask_secret(prompt) for name, prompt in questions(cell)})
         session = self._foreground.run(cell, title=f"In[{self._shell.execution_count}]", announce=use.shows)
-        return session if use.gives else None
+        if use.gives:
+            return session
+        # It has been shown already; still it is the value of its cell, for `_` and for Out.
+        self._shell.displayhook.update_user_ns(session)  # type: ignore[no-untyped-call]
+        return None
+
+    def _session(self, session_id: str) -> Session:
+        return Session(self._manager, session_id, show=self._show_session)
+
+    def _show_session(self, info: SessionInfo) -> bool:
+        """Show a session live in the cell that runs now; a terminal has no such place."""
+        output = self._display.cell_output()
+        if output is None:
+            return False
+        try:
+            self._session_views.show(info, output)
+        except VibesboxError:  # it is not remembered, or the extension is unloaded
+            return False
+        return True
 
     def _with_secret(self, args: SendArgs) -> SendArgs:
         prompt = self._call(secret_prompt(self._manager, args))
@@ -214,7 +235,7 @@ class Magics:
             case PsArgs() | WaitArgs() | DurableArgs() | AdoptArgs() if isinstance(result.data, list):
                 return SessionList(SessionInfo.model_validate(one) for one in result.data)
             case InfoArgs() | RenameArgs() if isinstance(result.data, dict):
-                return Session(self._manager, str(result.data["session_id"]))
+                return self._session(str(result.data["session_id"]))
             case TailArgs(save=None):
                 return result.data
         return None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from vibesbox_kernel.errors import SessionNotFoundError
-from vibesbox_kernel.models import ExitStatus, SessionInfo
+from vibesbox_kernel.models import ExitStatus, SessionInfo, Usage
+from vibesbox_kernel.sessions.lines import OutputLines
 from vibesbox_kernel.shell.references import label, with_names
 from vibesbox_kernel.shell.table_text import command_line, how_it_ended, html_table, text_table
 
@@ -25,17 +26,23 @@ T = TypeVar("T")
 class Session:
     """One session: look at it, wait for it (``session.wait()`` or ``await session``), end it.
 
+    As the value of a notebook's cell it is shown by a line that stays up to date until the session has ended.
+
     Args:
         manager: Whose session it is.
         session_id: Its id.
+        show: Shows it where the user is looking, live; returns whether that can be done there.
     """
 
-    def __init__(self, manager: SessionManager, session_id: str) -> None:
+    def __init__(
+        self, manager: SessionManager, session_id: str, *, show: Callable[[SessionInfo], bool] | None = None
+    ) -> None:
         found = manager.get_session(session_id)
         if found is None:
             raise SessionNotFoundError(session_id)
         self._manager = manager
         self._session = found
+        self._show = show
 
     @property
     def info(self) -> SessionInfo:
@@ -76,6 +83,22 @@ class Session:
         """The last lines of its output, so far."""
         return self._call(self._manager.tail(self.session_id, lines))
 
+    def lines(self) -> OutputLines:
+        """Its output line by line, from the first that is stored, as it comes, until it has ended.
+
+        For ``for line in session.lines()`` and for ``async for``. To stop, by ``break`` or an interrupt, leaves the
+        session alone.
+        """
+        return OutputLines(self._manager, self.session_id)
+
+    def usage(self) -> list[Usage]:
+        """How its CPU, memory, storage and output have gone since its start.
+
+        Raises:
+            SessionEndedError: It is over, and its figures were not kept.
+        """
+        return self._call(self._manager.usage(self.session_id))
+
     def wait(self, timeout: float | None = None) -> SessionInfo:
         """Wait until it is over, every process of it.
 
@@ -92,6 +115,10 @@ class Session:
         """
         return self._call(self._manager.terminate_session(self.session_id, force=force))
 
+    def interrupt(self) -> None:
+        """What Ctrl-C is meant to do: SIGINT to its first process and to what that waits for."""
+        self._call(self._manager.interrupt(self.session_id))
+
     def send(self, text: str, *, eof: bool = False) -> None:
         """Type into it, exactly this text; ``eof`` ends its input."""
         self._call(self._manager.send_input(self.session_id, text, eof=eof))
@@ -102,6 +129,15 @@ class Session:
     def __repr__(self) -> str:
         info = with_names(self._manager, self.info)
         return f"<Session {label(info)}: {how_it_ended(info)}: {command_line(info.command)[:60]}>"
+
+    def _ipython_display_(self) -> None:
+        """Show it live.
+
+        Raises:
+            NotImplementedError: It can not be, and IPython shows its ``repr``, as in a terminal.
+        """
+        if self._show is None or not self._show(self.info):
+            raise NotImplementedError
 
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
         return self._manager.engine.call(work)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import time
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from vibesbox_kernel.models import EventKind, SessionInfo
+from vibesbox_kernel.models import SessionInfo
+from vibesbox_kernel.shell.changes import Changes
 from vibesbox_kernel.shell.magic_args import PsArgs
 from vibesbox_kernel.shell.references import from_word
 from vibesbox_kernel.shell.table_text import Where, html_table, text_table
@@ -23,10 +22,6 @@ if TYPE_CHECKING:
 DEFAULT_WIDTH = 120
 ENDED_SHOWN = 5
 ENDED_SHOWN_OF_ALL = 20
-LIVE_SECONDS = 1.0
-"""A live listing is made anew at least this often: elapsed times and figures change by themselves."""
-MIN_LIVE_SECONDS = 0.25
-"""And at most this often, however much happens."""
 
 
 async def list_sessions(
@@ -63,8 +58,7 @@ class LiveListing:
     def __init__(self, manager: SessionManager, args: PsArgs) -> None:
         self._manager = manager
         self._args = args
-        self._events = manager.events()
-        self._made_at: float | None = None
+        self._changes = Changes(manager)
 
     async def next(self, *, width: int, rows: int | None = None, colour: bool = False) -> VerbResult:
         """The listing at once, later when something has happened or a second has passed.
@@ -74,7 +68,7 @@ class LiveListing:
             rows: Lines that it may take; what lives comes first, then what ended last.
             colour: Whether its text may have colours.
         """
-        await self._changed()
+        await self._changes.wait()
         await self._manager.refresh_usage()
         everything = _living_first(await asyncio.to_thread(self._manager.list_sessions, self._args.all))
         bound = _count_living(everything) + (ENDED_SHOWN_OF_ALL if self._args.all else ENDED_SHOWN)
@@ -89,22 +83,7 @@ class LiveListing:
 
     async def aclose(self) -> None:
         """Listen no more."""
-        await self._events.aclose()
-
-    async def _changed(self) -> None:
-        """Wait until the listing is worth making anew; output alone waits for the second to pass."""
-        if self._made_at is None:
-            self._made_at = time.monotonic()
-            return
-        with contextlib.suppress(TimeoutError, StopAsyncIteration):
-            async with asyncio.timeout_at(asyncio.get_running_loop().time() + self._left(LIVE_SECONDS)):
-                while (await anext(self._events)).kind is EventKind.OUTPUT:
-                    pass
-        await asyncio.sleep(self._left(MIN_LIVE_SECONDS))
-        self._made_at = time.monotonic()
-
-    def _left(self, seconds: float) -> float:
-        return max(0.0, (self._made_at or 0.0) + seconds - time.monotonic())
+        await self._changes.aclose()
 
 
 def _counts(sessions: Sequence[SessionInfo]) -> str:
