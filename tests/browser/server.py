@@ -59,6 +59,7 @@ class LabServer:
     ) -> None:
         self.files = root / "files"
         self.files.mkdir(parents=True)
+        self.runtime = root / "runtime"
         self.token = secrets.token_hex(16)
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -72,14 +73,18 @@ class LabServer:
         """What the server and its kernels have written so far."""
         return self._log.read_text(errors="replace")
 
-    def request(self, method: str, path: str) -> Any:
+    def request(self, method: str, path: str, content: dict[str, Any] | None = None) -> Any:
         """One call of Jupyter's REST API, such as ``request("GET", "/api/kernels")``; None for an empty answer."""
-        request = urllib.request.Request(
-            self.url + path, method=method, headers={"Authorization": f"token {self.token}"}
-        )
+        headers = {"Authorization": f"token {self.token}"}
+        body = None if content is None else json.dumps(content).encode()
+        request = urllib.request.Request(self.url + path, method=method, headers=headers, data=body)
         with urllib.request.urlopen(request, timeout=30) as answer:
             body = answer.read()
         return json.loads(body) if body else None
+
+    def start_kernel(self, name: str) -> str:
+        """Start a kernel by its kernelspec, without a notebook; returns its id."""
+        return str(self.request("POST", "/api/kernels", {"name": name})["id"])
 
     def shut_kernels_down(self) -> None:
         """End every notebook's kernel, as *Shut Down All* does."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from vibesbox_kernel.errors import VibesboxError
+from vibesbox_kernel.frontends.activity import show_activity
 from vibesbox_kernel.frontends.control_comm import ControlComms
 from vibesbox_kernel.frontends.ipython_completion import Completer
 from vibesbox_kernel.frontends.ipython_magics import Magics
@@ -80,6 +81,8 @@ class Extension:
             self._control.register()
         engine = self.manager.engine
         engine.post(lambda: engine.start(self._warm_up(), name="vibesbox-warm-up"))
+        if kernel is not None:
+            engine.post_task(show_activity(self.manager, kernel), name="vibesbox-activity")
         # After the engine's own, so that it is called before: it needs the engine.
         atexit.register(self._at_exit)
 

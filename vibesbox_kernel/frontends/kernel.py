@@ -18,6 +18,7 @@ from ipykernel._version import kernel_protocol_version
 
 from vibesbox_kernel import __version__
 from vibesbox_kernel.errors import ShellStateError, VibesboxError
+from vibesbox_kernel.frontends.activity import show_activity
 from vibesbox_kernel.frontends.asking import StdinChannel
 from vibesbox_kernel.frontends.cell_output import CellOutput
 from vibesbox_kernel.frontends.comms import QuickAnswers
@@ -80,7 +81,9 @@ class VibesboxKernel(ConfiguredSettings, QuickAnswers):
         # handler would wait for the main thread to wake when another thread has taken the signal.
         asyncio_loop: asyncio.AbstractEventLoop = self.io_loop.asyncio_loop  # type: ignore[attr-defined]
         asyncio_loop.add_signal_handler(signal.SIGINT, self._interrupt)
-        self.sessions.engine.post(self._cells.start)
+        engine = self.sessions.engine
+        engine.post(self._cells.start)
+        engine.post_task(show_activity(self.sessions, self), name="vibesbox-activity")
         self._version = asyncio.run_coroutine_threadsafe(self._help.bash_version(), self.sessions.engine.loop)
 
     async def do_shutdown(self, restart: bool) -> dict[str, Any]:

@@ -1,0 +1,35 @@
+"""A kernel with running sessions shows activity, so that no server takes it for idle and ends it.
+
+Servers that end idle kernels (jupyter_server's culler, and what hubs have on top of it) go by the messages that a
+kernel publishes. A session in the background may work for hours and put out nothing.
+"""
+
+# mypy: allow-untyped-calls
+# ipykernel annotates few of its methods.
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ipykernel.kernelbase import Kernel
+
+    from vibesbox_kernel.sessions import SessionManager
+
+ACTIVITY_SECONDS = 3.0
+"""How often; a server's time-out is in minutes, as a rule."""
+NO_COMM = "vibesbox-activity"
+"""The id of a comm that nobody opens: front-ends pass over a message for it, and servers count it as any."""
+
+
+async def show_activity(manager: SessionManager, kernel: Kernel) -> None:
+    """Publish a message now and then, while a session of ours is not over. Runs on the engine until it is cancelled."""
+    while True:
+        await asyncio.sleep(ACTIVITY_SECONDS)
+        if kernel.session is not None and _has_work(manager):
+            content = {"comm_id": NO_COMM, "data": {}}
+            kernel.session.send(kernel.iopub_socket, "comm_msg", content, ident=kernel._topic("comm_msg"))
+
+
+def _has_work(manager: SessionManager) -> bool:
+    return any(info.ended_at is None and manager.is_ours(info.session_id) for info in manager.list_sessions())
