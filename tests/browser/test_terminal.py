@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import shutil
+import statistics
 import sys
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Locator, expect
 
 from tests.browser.lab import Lab, Notebook
@@ -21,6 +24,15 @@ WATCH_ECHO = """() => {
     if (pressed) seconds.push((performance.now() - pressed) / 1000);
     pressed = 0;
   }).observe(rows, { childList: true, subtree: true, characterData: true });
+}"""
+WATCH_PAGE = """() => {
+  let last = performance.now();
+  window.vibesboxLongest = 0;
+  setInterval(() => {
+    const now = performance.now();
+    window.vibesboxLongest = Math.max(window.vibesboxLongest, now - last);
+    last = now;
+  }, 20);
 }"""
 SCREEN_PROGRAM = """
 import curses
@@ -110,7 +122,8 @@ def test_a_shell_in_the_terminal(lab: Lab):
     lab.page.set_viewport_size({"width": 1280, "height": 900})
 
     # JupyterLab's shortcuts do not fire: these would delete, add and run cells, and leave the edit mode.
-    term.type("clear; cat -v\n")
+    term.type("clear; echo rea''dy; cat -v\n")
+    term.see("ready")
     before = number_of_cells(notebook)
     term.press("Escape", "d", "d", "b", "a", "Shift+Enter", "Control+b", "Escape", "x", "z", "Enter")
     term.see("^[ddba")
@@ -121,7 +134,8 @@ def test_a_shell_in_the_terminal(lab: Lab):
     # What is pasted is marked for programs that want that, and arrives as it is.
     lab.js("() => navigator.clipboard.writeText('pasted ✓')")
     term.press("Control+c")
-    term.type("clear; printf '\\e[?2004h'; cat -v\n")
+    term.type("clear; printf '\\e[?2004hpas%s\\n' te; cat -v\n")
+    term.see("paste")
     term.press("Control+v", "Enter")
     term.see(re.compile(r"\^\[\[200~pasted .*\^\[\[201~"))
     term.press("Control+c")
@@ -143,6 +157,7 @@ def test_a_shell_in_the_terminal(lab: Lab):
     term.see("answer 42")
     term.focus()
     term.type("exit()\n")
+    term.see(re.compile(r"exit\(\)\s+\$"))
     term.type("echo still''here\n")
     term.see("stillhere")
 
@@ -206,4 +221,75 @@ def test_a_cell_s_program_gets_a_terminal_while_the_cell_runs(lab: Lab, tmp_path
     expect(button).to_have_count(0, timeout=DEADLINE)
     saved = notebook.outputs(1)
     assert not any("application/vnd.jupyter.widget-view+json" in one.get("data", {}) for one in saved)
+    assert lab.errors() == []
+
+
+def test_a_python_notebook_s_terminal_while_python_is_busy(lab: Lab, capsys: pytest.CaptureFixture[str]):
+    notebook = lab.open(
+        "python3",
+        [
+            "%load_ext vibesbox",
+            SHELL,
+            "%fg -w sh",
+            "import time; time.sleep(3600)",
+        ],
+    )
+    for index in range(3):
+        notebook.run(index)
+    term = Term(notebook, 2)
+    term.see("$ ")
+    notebook.start(3)
+    lab.page.wait_for_function(
+        "(path) => vibesboxHarness.kernelStatus(path) === 'busy'", arg=notebook.path, timeout=DEADLINE
+    )
+    term.focus()
+
+    # A flood: the page bears it, and its end is there.
+    lab.js(WATCH_PAGE)
+    term.type("clear; seq 1 500000; echo en''ded\n")
+    term.see("ended", timeout=60_000)
+    assert re.search(r"499999\s+500000\s+ended", term.text())
+    freeze = lab.js("() => window.vibesboxLongest")
+
+    # Keys: what is typed comes back while Python does nothing for anybody.
+    term.type("clear; cat\n")
+    expect(term.rows).not_to_contain_text("ended", timeout=DEADLINE)
+    lab.js(WATCH_ECHO)
+    word = "abcdefghijklmnopqrstuvwxyz0123"
+    for number, key in enumerate(word, 1):
+        term.press(key)
+        term.see(word[:number])
+    echoes: list[float] = lab.js("() => window.vibesboxEchoes")
+    assert len(echoes) >= len(word) - 2
+    assert not notebook.is_finished(3)
+    with capsys.disabled():
+        median = 1000 * statistics.median(echoes)
+        sys.stdout.write(f"\nkeystroke to echo: median {median:.0f} ms; longest freeze in a flood: {freeze:.0f} ms\n")
+    assert statistics.median(echoes) < 2
+    notebook.interrupt()
+    notebook.wait_finished(3)
+    assert lab.errors() == []
+
+
+@pytest.mark.skipif(shutil.which("vim") is None, reason="no vim here")
+def test_vim_edits_a_file(lab: Lab, tmp_path: Path):
+    file = tmp_path / "poem.txt"
+    notebook = lab.open("vibesbox", [f"vim -u NONE -N {file}", "echo next"])
+    notebook.start(0)
+    notebook.click(0, re.compile("^Open a terminal for"))
+    term = Term(notebook, 0)
+    term.see("~")
+    term.type("ifirst line\nsecond line")
+    term.press("Escape")
+    term.type("ggOabove")
+    term.press("Escape", "j", "d", "d")
+    expect(term.rows).not_to_contain_text("first line", timeout=DEADLINE)
+    lab.screenshot(Path("test-results/terminal-vim.png"))
+    notebook.reload()
+    term.see("second line")
+    term.focus()
+    term.type(":wq\n")
+    expect(term.region).to_contain_text("exited (exit 0) after ", timeout=DEADLINE)
+    assert file.read_text() == "above\nsecond line\n"
+    assert notebook.run(1).strip() == "next"
     assert lab.errors() == []
