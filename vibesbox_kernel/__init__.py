@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         MagicError,
         NameTakenError,
         NoEarlierStateError,
+        NoNotebookError,
         NoTerminalError,
         NotInForegroundError,
         SessionEndedError,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
         UnknownSettingError,
         VibesboxError,
     )
+    from vibesbox_kernel.frontends.notebook_table import table
     from vibesbox_kernel.models import (
         CommandResult,
         EndReason,
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
         Usage,
     )
     from vibesbox_kernel.sessions import BlockingSessionManager, CommandSession, SessionManager
+    from vibesbox_kernel.sessions.scripts import run
 
 __version__ = "0.1.0.dev0"
 
@@ -80,6 +83,7 @@ __all__ = [
     "MagicError",
     "NameTakenError",
     "NoEarlierStateError",
+    "NoNotebookError",
     "NoTerminalError",
     "NotInForegroundError",
     "OnFull",
@@ -104,6 +108,8 @@ __all__ = [
     "UnknownSettingError",
     "Usage",
     "VibesboxError",
+    "run",
+    "table",
 ]
 
 _MODELS = frozenset(
@@ -131,7 +137,12 @@ _MODELS = frozenset(
 _MANAGERS = frozenset({"BlockingSessionManager", "CommandSession", "SessionManager"})
 
 
+_FUNCTIONS = {"run": "vibesbox_kernel.sessions.scripts", "table": "vibesbox_kernel.frontends.notebook_table"}
+
+
 def _home_of(name: str) -> str:
+    if name in _FUNCTIONS:
+        return _FUNCTIONS[name]
     if name in _MODELS:
         return "vibesbox_kernel.models"
     return "vibesbox_kernel.sessions" if name in _MANAGERS else "vibesbox_kernel.errors"

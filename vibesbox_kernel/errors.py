@@ -22,6 +22,7 @@
     ├── MagicError                   (ValueError)         a magic line is wrong; nothing was run
     ├── DisplayRefusedError          (RuntimeError)       something that a session wants shown is not shown
     ├── ShellStateError              (RuntimeError)       the state of a shell can not be read or restored
+    ├── NoNotebookError              (RuntimeError)       something live was to be shown where that can not be
     └── NoEarlierStateError          (LookupError)        so many earlier states of a shell are not remembered
 
 The facts are attributes, so that no caller has to parse a message.
@@ -272,6 +273,21 @@ class SessionFailedError(VibesboxError, RuntimeError):
         self.code = code
         self.signal = signal
         super().__init__(message)
+
+
+class NoNotebookError(VibesboxError, RuntimeError):
+    """Something live was to be shown, and there is no page that it could be shown on.
+
+    Attributes:
+        where: Where this is, in words.
+    """
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+        super().__init__(
+            f"vibesbox.table() needs a notebook, and this is {where}; there, %ps -f (with %load_ext vibesbox) or"
+            " SessionManager.list_sessions() says the same"
+        )
 
 
 class SurvivorsError(VibesboxError, RuntimeError):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.ipython.terminal import Terminal
-from tests.kernel.driver import Driver
+from tests.kernel.driver import Driver, Result
 from vibesbox_kernel.frontends.session_handle import Session
 
 
@@ -105,3 +105,28 @@ def test_very_many_views_do_not_flood_the_page(notebook: Driver):
     notebook.wait_until(lambda: len(shown_again()) >= 20)
     notebook.run("%session true")
     assert len(shown_again()) == 20
+
+
+def test_python_code_shows_the_live_table(notebook: Driver):
+    """Ours: of the extension where that is loaded, and of any manager."""
+    notebook.run("%session --bg --name seen sleep 600")
+    shown = notebook.run("import vibesbox\nvibesbox.table()")
+    assert _table_has(shown, "seen")
+    own = notebook.run(
+        "manager = vibesbox.BlockingSessionManager()\n_ = manager.start_session('sleep 600', name='other')\n"
+        "vibesbox.table(manager)"
+    )
+    assert _table_has(own, "other")
+    assert not _table_has(own, "seen")
+    notebook.run("manager.close()\n%kill --all -9")
+
+
+def _table_has(result: Result, name: str) -> bool:
+    data = {kind: text for one in result.of_kind("display_data") for kind, text in one["data"].items()}
+    return "application/vnd.jupyter.widget-view+json" in data and name in data["text/html"]
+
+
+def test_what_a_script_runs_is_the_extensions_session(shell):
+    """Ours: it is listed with the others."""
+    shell.ok("import vibesbox\nresult = vibesbox.run('echo listed', name='called')")
+    assert "called" in shell.ok("%ps")

@@ -63,7 +63,7 @@ def test_a_for_loop_gets_each_line_as_it_comes_and_may_stop(isolation: Path):
     gate = isolation / "gate"
     os.mkfifo(gate)
     with BlockingSessionManager() as blocking:
-        manager = blocking._manager
+        manager = blocking.asynchronous
         pid = blocking.start_session(f"echo first; read line <{gate}; echo second")
         seen = []
         for line in _lines(manager, pid):

@@ -22,7 +22,7 @@ from vibesbox_kernel.frontends.ipython_completion import Completer
 from vibesbox_kernel.frontends.ipython_magics import Magics
 from vibesbox_kernel.frontends.ipython_output import kernel_of
 from vibesbox_kernel.frontends.setting_traits import ConfiguredSettings
-from vibesbox_kernel.sessions import SessionManager
+from vibesbox_kernel.sessions import SessionManager, scripts
 from vibesbox_kernel.shell.code_help import CodeHelp
 from vibesbox_kernel.shell.runner import CellRunner
 
@@ -49,6 +49,11 @@ def unload_ipython_extension(shell: InteractiveShell) -> None:
     extension = _extensions.pop(shell, None)
     if extension is not None:
         extension.close(UNLOAD_SECONDS)
+
+
+def is_loaded(shell: InteractiveShell) -> bool:
+    """Whether an IPython shell has the extension."""
+    return shell in _extensions
 
 
 class Vibesbox(ConfiguredSettings):
@@ -79,6 +84,7 @@ class Extension:
         self._control = None if kernel is None else ControlComms(self.manager, self._runner)
         if self._control is not None:
             self._control.register()
+        scripts.share(self.manager)
         engine = self.manager.engine
         engine.post(lambda: engine.start(self._warm_up(), name="vibesbox-warm-up"))
         if kernel is not None:
@@ -93,6 +99,7 @@ class Extension:
             at_most: Seconds to wait for the end; the broker goes on with what is left.
         """
         atexit.unregister(self._at_exit)
+        scripts.unshare(self.manager)
         self._magics.remove()
         self._completer.remove()
         if self._control is not None:

@@ -185,6 +185,11 @@ class BlockingSessionManager:
         self._manager.engine.call(self._manager.aclose())
         self._manager.hub.close_engine()
 
+    @property
+    def asynchronous(self) -> SessionManager:
+        """The same sessions for callers with an event loop."""
+        return self._manager
+
     def __enter__(self) -> BlockingSessionManager:
         return self
 

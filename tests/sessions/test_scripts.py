@@ -1,0 +1,105 @@
+"""``vibesbox.run`` and ``vibesbox.table`` in plain scripts: each test is a script in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from tests.kernel.driver import wait_gone
+
+SECONDS = 60
+
+
+def script(text: str) -> str:
+    """Run a script; gives what it printed."""
+    command = [sys.executable, "-c", f"import vibesbox\n{textwrap.dedent(text)}"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=SECONDS)
+    assert done.stderr == ""
+    assert done.returncode == 0
+    return done.stdout
+
+
+def test_a_command_is_run_to_its_end_with_one_call():
+    """Ours: output, status and what was asked for by options."""
+    assert (
+        script("""
+        result = vibesbox.run("echo $A; pwd; exit 3", env={"A": "set"}, cwd="/", timeout=60)
+        print(result.output, result.exit_code, result.success, result.end_reason)
+        print(vibesbox.run("cat").output == "", vibesbox.run("echo ${BASH_VERSION:+yes}", "bash").output)
+        print(vibesbox.run("sleep 600", timeout=0.2).timed_out)
+        """)
+        == "set\n/\n 3 False exited\nTrue yes\n\nTrue\n"
+    )
+
+
+def test_what_fails_can_be_an_error():
+    """Ours: which says what failed, how, and what it said last."""
+    assert (
+        script("""
+        try:
+            vibesbox.run("echo no such thing; exit 4", check=True)
+        except vibesbox.SessionFailedError as error:
+            print(error.code, error)
+        print(vibesbox.run("true", check=True).success)
+        try:
+            vibesbox.run("true", timeuot=1)
+        except TypeError as error:
+            print(error)
+        """)
+        == "4 'echo no such thing; exit 4': exit 4\nno such thing\nTrue\n"
+        "there is no option 'timeuot'; did you mean 'timeout'?\n"
+    )
+
+
+def test_it_can_be_called_where_an_event_loop_runs_and_from_threads_and_forks():
+    """Ours: asyncio.run(), a thread, a child of multiprocessing."""
+    assert (
+        script("""
+        import asyncio, os, sys, threading
+
+        async def main():
+            print(vibesbox.run("echo in a loop").output, end="")
+
+        asyncio.run(main())
+        thread = threading.Thread(target=lambda: print(vibesbox.run("echo in a thread").output, end=""))
+        thread.start()
+        thread.join()
+        sys.stdout.flush()
+        pid = os.fork()
+        if not pid:
+            print(vibesbox.run("echo in a fork").output, end="", flush=True)
+            os._exit(0)
+        os.waitpid(pid, 0)
+        """)
+        == "in a loop\nin a thread\nin a fork\n"
+    )
+
+
+def test_an_interrupt_ends_the_command(tmp_path: Path):
+    """Python: KeyboardInterrupt, and nothing goes on."""
+    pid_file = tmp_path / "pid"
+    os.mkfifo(pid_file)
+    text = f"import vibesbox\nvibesbox.run('echo $$ >{pid_file}; exec sleep 600')"
+    with subprocess.Popen([sys.executable, "-c", text], stderr=subprocess.PIPE) as process:
+        pid = int(pid_file.read_text())
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=SECONDS)
+    assert b"KeyboardInterrupt" in said
+    wait_gone(pid)
+
+
+@pytest.mark.parametrize(
+    "before", ["", "from IPython.core.interactiveshell import InteractiveShell\nInteractiveShell()\n"]
+)
+def test_a_table_outside_of_a_notebook_is_an_error_that_says_what_to_do(before: str):
+    """Ours: NoNotebookError."""
+    command = f"import vibesbox\n{before}try:\n    vibesbox.table()\nexcept RuntimeError as error:\n    print(error)"
+    done = subprocess.run([sys.executable, "-c", command], check=True, capture_output=True, text=True, timeout=SECONDS)
+    assert "needs a notebook, and this is" in done.stdout
+    assert "%ps -f" in done.stdout
