@@ -17,7 +17,16 @@ SECONDS = 30.0
 
 @pytest.fixture
 def gate(tmp_path: Path) -> Path:
-    path = tmp_path / "gate"
+    return new_gate(tmp_path / "gate")
+
+
+@pytest.fixture
+def second_gate(tmp_path: Path) -> Path:
+    """Who passed the first may be at it again before it is shut."""
+    return new_gate(tmp_path / "gate2")
+
+
+def new_gate(path: Path) -> Path:
     os.mkfifo(path)
     return path
 
@@ -57,24 +66,26 @@ def test_a_cell_reports_its_progress_and_prints_nothing_of_it(kernel: Driver, ga
     assert Result(messages=kernel.seen(request)).text.startswith("ab\n")
 
 
-def test_a_foreground_cell_and_what_it_left_in_the_background_report(kernel: Driver, gate: Path) -> None:
+def test_a_foreground_cell_and_what_it_left_in_the_background_report(
+    kernel: Driver, gate: Path, second_gate: Path
+) -> None:
     """Ours: a session goes on reporting as long as anything of it runs."""
-    script = f"{{ read go <{gate}; vibesbox-progress 70%; read go <{gate}; }} & vibesbox-progress 10%"
+    script = f"{{ read go <{gate}; vibesbox-progress 70%; read go <{second_gate}; }} & vibesbox-progress 10%"
     kernel.run(f"%%session --name shop\n{script}", timeout=SECONDS)
     wait_progress(kernel, "shop", normal(0.1))
     gate.write_text("go\n")
     wait_progress(kernel, "shop", normal(0.7))
-    gate.write_text("go\n")
+    second_gate.write_text("go\n")
     kernel.run("%wait shop", timeout=SECONDS)
     assert progress_of(kernel, "shop") is None
 
 
 def test_a_durable_session_reports_while_its_kernel_is_dead(
-    new_kernel: Callable[[], Driver], gate: Path, tmp_path: Path
+    new_kernel: Callable[[], Driver], gate: Path, second_gate: Path, tmp_path: Path
 ) -> None:
     kernel = new_kernel()
     status = tmp_path / "status"
-    script = f"read go <{gate}; vibesbox-progress 3/4 alone; echo $? >{status}; read go <{gate}"
+    script = f"read go <{gate}; vibesbox-progress 3/4 alone; echo $? >{status}; read go <{second_gate}"
     kernel.run(f"%%session --durable --bg --name train\n{script}", timeout=SECONDS)
     os.kill(kernel.pid, 9)
     gate.write_text("go\n")  # nobody is there but the broker
@@ -86,7 +97,7 @@ def test_a_durable_session_reports_while_its_kernel_is_dead(
     kernel.manager.restart_kernel(now=True)
     kernel.client.wait_for_ready(timeout=60)
     assert progress_of(kernel, "train") == normal(0.75, "alone")
-    gate.write_text("go\n")
+    second_gate.write_text("go\n")
     assert kernel.run("%wait train", timeout=SECONDS).text.endswith("exited (exit 0)\n")
 
 

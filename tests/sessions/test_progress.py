@@ -47,16 +47,14 @@ async def test_a_session_reports_by_the_command_and_nothing_is_printed(manager, 
 @pytest.mark.parametrize("io", ["pipe", "pty"])
 async def test_a_session_reports_as_terminals_are_told(manager, tmp_path, io):
     """ConEmu, Windows Terminal: OSC 9;4, also to stderr, and in pieces."""
-    gate = tmp_path / "gate"
-    os.mkfifo(gate)
+    gates = [tmp_path / f"gate{number}" for number in range(4)]  # each is passed once: it may be shut too late
+    for gate in gates:
+        os.mkfifo(gate)
     parts = (r"\033]9;4;1;2", r"5\007", r"\033]9;4;2\007", r"\033]9;4;0\033\\")
-    steps = "".join(f"printf '{part}' >&2; read go <{gate}; " for part in parts)
+    steps = "".join(f"printf '{part}' >&2; read go <{gate}; " for part, gate in zip(parts, gates, strict=True))
     pid = await manager.start_session(steps, io=io)
-    for wanted in (
-        Progress(fraction=0.25),
-        Progress(fraction=0.25, state=ProgressState.ERROR),
-        None,
-    ):
+    told = (Progress(fraction=0.25), Progress(fraction=0.25, state=ProgressState.ERROR), None)
+    for gate, wanted in zip(gates, told, strict=False):
         await anyio.Path(gate).write_text("go\n")
         await until(manager, pid, wanted)
     await manager.terminate_session(pid, force=True)

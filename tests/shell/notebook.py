@@ -28,6 +28,9 @@ class Shown:
         self.written += text
         self._loop.call_soon_threadsafe(self.changed.set)
 
+    def passing(self, text: str) -> None:
+        return
+
     def take_back(self, lines: int) -> None:
         return
 

@@ -33,6 +33,9 @@ class FakeSink:
     def line(self, text: str) -> None:
         self.calls.append(text)
 
+    def passing(self, text: str) -> None:
+        self.calls.append(f"(passing {text})" if text else "")
+
     def take_back(self, lines: int) -> None:
         self.calls.append(f"({lines} lines back)")
 

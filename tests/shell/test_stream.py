@@ -37,6 +37,9 @@ class Recorder:
         self.got.append((self.clock.now(), "text", text))
         self.streams.append(stream)
 
+    def passing(self, text: str) -> None:
+        self.got.append((self.clock.now(), "passing", text))
+
     def take_back(self, lines: int) -> None:
         self.got.append((self.clock.now(), "take back", str(lines)))
 

@@ -36,6 +36,9 @@ class Shown:
     def text(self, text: str, stream: StreamName = StreamName.STDOUT) -> None:
         self.texts.append(text)
 
+    def passing(self, text: str) -> None:
+        return
+
     def take_back(self, lines: int) -> None:
         return
 

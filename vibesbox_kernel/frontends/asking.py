@@ -102,13 +102,18 @@ class Question:
 
 
 class FrontEnd:
-    """The front-end of one request, as a ``Respondent`` of the cell that it asked to run."""
+    """The front-end of one request, as a ``Respondent`` of the cell that it asked to run.
+
+    Attributes:
+        has_asked: Whether a question was shown in the cell.
+    """
 
     def __init__(self, channel: StdinChannel, parent: dict[str, Any], ident: Any, *, allowed: bool) -> None:
         self._channel = channel
         self._parent = parent
         self._ident = ident
         self._allowed = allowed
+        self.has_asked = False
 
     @property
     def can_answer(self) -> bool:
@@ -117,4 +122,5 @@ class FrontEnd:
 
     async def ask(self, prompt: str, *, password: bool) -> str | None:
         """Show an input box and wait for what is put into it."""
+        self.has_asked = True
         return await self._channel.ask(self._parent, self._ident, prompt, password=password)

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
 from vibesbox_kernel.frontends.journal import Journal
+from vibesbox_kernel.frontends.replay import Replay
 from vibesbox_kernel.models import StreamName
 
 if TYPE_CHECKING:
     from ipykernel.kernelbase import Kernel
 
+    from vibesbox_kernel.frontends.asking import FrontEnd
     from vibesbox_kernel.frontends.replies import Failure
-    from vibesbox_kernel.shell.conversation import Respondent
     from vibesbox_kernel.widgets.static_view import Publish
 
 
@@ -49,7 +50,7 @@ class CellOutput:
         parent: dict[str, Any],
         *,
         silent: bool = False,
-        respondent: Respondent | None = None,
+        respondent: FrontEnd | None = None,
         offer: Offer | None = None,
     ) -> None:
         self.respondent = respondent
@@ -61,6 +62,8 @@ class CellOutput:
         self._placed: set[str] = set()
         self._journal: Journal | None = Journal()
         self._at_line_start = True
+        self._replay = Replay()
+        self._passing = ""
         self.payload: list[dict[str, Any]] = []
 
     def text(self, text: str, stream: StreamName = StreamName.STDOUT) -> None:
@@ -72,9 +75,22 @@ class CellOutput:
         kept = None if self._journal is None else self._journal.without_last(lines)
         if kept is not None:
             self._journal, self._at_line_start = Journal(), True
+            self._replay, self._passing = Replay(), ""
             self._send("clear_output", {"wait": True})
             for name, text in kept:
                 self._stream(name, text)
+
+    def passing(self, text: str) -> None:
+        """Show a line that is kept nowhere, if the cell can be cleared and written again when it is to go."""
+        if self._silent or text == self._passing or (text and not self._can_be_written_again):
+            return
+        if not text:
+            self._let_pass()
+            return
+        kind = "update_display_data" if self._passing else "display_data"
+        self._passing = text
+        transient = {"display_id": f"vb-passing-{self._uid}"}
+        self._send(kind, {"data": {"text/plain": text}, "metadata": {}, "transient": transient})
 
     def omitted(self, notice: str) -> None:
         """Say in a line what of a session's output is left out; a later notice takes the line's place."""
@@ -96,7 +112,7 @@ class CellOutput:
         content = {"data": dict(data), "metadata": {}, "transient": transient}
         self._at_line_start = self._at_line_start or not update  # what follows a display begins anew
         self._journal = None
-        self._send("update_display_data" if update else "display_data", content)
+        self._show("update_display_data" if update else "display_data", content)
 
     def offer_terminal(self, session_id: str) -> None:
         """Show a button that opens a terminal on the session, if anybody is there to press it."""
@@ -109,6 +125,7 @@ class CellOutput:
 
     def error(self, failure: Failure) -> None:
         """Show why the cell failed."""
+        self._let_pass()
         self._send("error", failure.content())
 
     def _place(self, name: str, text: str) -> None:
@@ -121,7 +138,33 @@ class CellOutput:
             self._at_line_start = text.endswith("\n")
             if self._journal is not None and not self._journal.add(name, text):
                 self._journal = None
-            self._send("stream", {"name": name, "text": text})
+            self._show("stream", {"name": name, "text": text})
+
+    def replied(self) -> None:
+        """The request has its reply: nobody waits for the cell any more, which need not be written again."""
+        self._let_pass()
+        self._replay.lose()
+
+    @property
+    def _can_be_written_again(self) -> bool:
+        # A question and its answer are the front-end's: they are in the cell, and not known here.
+        asked = self.respondent is not None and self.respondent.has_asked
+        return not (asked or self._replay.is_lost)
+
+    def _let_pass(self) -> None:
+        """Take the passing line away: a page can only clear all of it."""
+        if self._passing:
+            self._passing = ""
+            messages = self._replay.messages()
+            self._send("clear_output", {"wait": bool(messages)})
+            for kind, content in messages:
+                self._send(kind, content)
+
+    def _show(self, kind: str, content: dict[str, Any]) -> None:
+        """Send something that stays in the cell."""
+        self._let_pass()
+        self._replay.note(kind, content)
+        self._send(kind, content)
 
     def _send(self, kind: str, content: dict[str, Any]) -> None:
         kernel = self._kernel

@@ -46,6 +46,7 @@ from vibesbox_kernel.shell.magic_completion import known_refs
 from vibesbox_kernel.shell.magic_parser import HELP_OPTIONS
 from vibesbox_kernel.shell.magics import MAGICS, MagicCall, help_text, parse_call
 from vibesbox_kernel.shell.output_verbs import follow_output, tail_start
+from vibesbox_kernel.shell.passing_line import Looker
 from vibesbox_kernel.shell.privacy import is_private
 from vibesbox_kernel.shell.references import find
 from vibesbox_kernel.shell.rerunning import cell_again
@@ -172,7 +173,7 @@ class Magics:
                 return self._run(self._call(cell_again(self._manager, args, self._runner.remembered)), use)
             case SendArgs(secret=True) as args:
                 call = replace(call, args=self._with_secret(args))
-        result = self._call(self._carry_out(call))
+        result = self._carry_out(call)
         if result.next_input is not None:
             self._replace_cell(result.next_input)
         value = self._value(call, result)
@@ -192,10 +193,6 @@ class Magics:
             case _:
                 return False
         return True
-
-    def _carry_out(self, call: MagicCall) -> Coroutine[Any, Any, VerbResult]:
-        width, colour = self._display.width, self._display.has_colours
-        return verbs.carry_out(self._manager, call, width=width, colour=colour, runner=self._runner)
 
     def _run(self, cell: Cell, use: Use) -> Session | None:
         cell = with_secrets(cell, {name: ask_secret(prompt) for name, prompt in questions(cell)})
@@ -274,18 +271,36 @@ class Magics:
                 return False
         return True
 
+    def _carry_out(self, call: MagicCall) -> VerbResult:
+        looks_on = isinstance(call.args, WaitArgs) and self._display.takes_input
+        relay = Relay()
+        work = verbs.carry_out(
+            self._manager,
+            call,
+            width=self._display.width,
+            colour=self._display.has_colours,
+            runner=self._runner,
+            looker=Looker(relay, self._runner.settings.now.quiet_after) if looks_on else None,
+        )
+        return self._show(relay, work) if looks_on else self._call(work)
+
     def _follow(self, args: TailArgs) -> None:
         info = self._call(find(self._manager, args.ref))
-        relay, screen = Relay(), self._display.new_screen()
+        relay = Relay()
         follow = self._follow_unpaced if self._display.is_terminal else self._follow_paced
-        work = asyncio.run_coroutine_threadsafe(follow(info.session_id, args.lines, relay), self._manager.engine.loop)
+        self._show(relay, follow(info.session_id, args.lines, relay))
+
+    def _show(self, relay: Relay, work: Coroutine[Any, Any, T]) -> T:
+        """Show here what something on the engine has to show, until it is done."""
+        screen = self._display.new_screen()
+        future = asyncio.run_coroutine_threadsafe(work, self._manager.engine.loop)
         try:
-            relay.show_until_done(work, screen)
+            relay.show_until_done(future, screen)
         finally:
-            work.cancel()
+            future.cancel()
             relay.detach(None)
             screen.close()
-        work.result()
+        return future.result()
 
     async def _follow_unpaced(self, session_id: str, lines: int, relay: Relay) -> None:
         async for text in follow_output(self._manager, session_id, lines=lines, terminal=True):

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 NOTEBOOK_WIDTH = 100
 """Columns of a table as text; as wide as the terminals of sessions."""
 
+MAX_PASSING = 5
+"""In a Python cell each line that was shown in passing leaves an empty display, which nobody sees."""
+
 T = TypeVar("T")
 _Piece = Callable[[OutputSink], None]
 """Something that a sink is to show."""
@@ -132,6 +135,10 @@ class Relay:
         """Called by the pump."""
         self._put(lambda sink: sink.take_back(lines))
 
+    def passing(self, text: str) -> None:
+        """Called while nothing comes."""
+        self._put(lambda sink: sink.passing(text))
+
     def line(self, text: str) -> None:
         """Called where something is to be said between the output."""
         self._put(lambda sink: sink.line(text))
@@ -191,14 +198,32 @@ class NotebookScreen:
         self._uid = uuid4().hex[:12]
         self._placed: set[str] = set()
         self._at_line_start = True
+        self._passing = ""
+        self._passed = 0
 
     def text(self, text: str, stream: StreamName = StreamName.STDOUT) -> None:
         """Append text."""
+        self.passing("")
         self._at_line_start = text.endswith("\n")
         write(text, error=stream is StreamName.STDERR)
 
     def take_back(self, lines: int) -> None:
         """Leave it: what else stands in this cell is not known here."""
+
+    def passing(self, text: str) -> None:
+        """Show a line in a display that is emptied when it is to go; not within a line, which it would cut in two."""
+        starts = bool(text) and not self._passing
+        if text == self._passing or (starts and not self._may_pass):
+            return
+        self._passed += starts
+        self._passing = text
+        data = {"text/plain": text} if text else {}
+        # Sent past what captures Python's output: it is not output.
+        self._cell.display(data, display_id=f"vb-passing-{self._uid}-{self._passed}", update=not starts)
+
+    @property
+    def _may_pass(self) -> bool:
+        return self._at_line_start and self._passed < MAX_PASSING
 
     def omitted(self, notice: str) -> None:
         """Show what is left out."""
@@ -210,24 +235,29 @@ class NotebookScreen:
 
     def offer_terminal(self, session_id: str) -> None:
         """Show a button that opens one."""
+        self.passing("")
         self._at_line_start = True
         self._cell.offer_terminal(session_id)
 
     def display(self, data: Mapping[str, Any], *, display_id: str | None = None, update: bool = False) -> None:
         """Show a MIME bundle, or replace one."""
+        self.passing("")
         self._at_line_start = True
         publish(data, transient={} if display_id is None else {"display_id": display_id}, update=update)
 
     def line(self, text: str, *, error: bool = False) -> None:
         """Show a line of our own."""
+        self.passing("")
         write("" if self._at_line_start else "\n")
         self._at_line_start = True
         write(f"{text.rstrip()}\n", error=error)
 
     def close(self) -> None:
         """Everything is shown already."""
+        self.passing("")
 
     def _place(self, name: str, text: str) -> None:
+        self.passing("")
         update = name in self._placed
         self._placed.add(name)
         publish({"text/plain": text}, transient={"display_id": f"vb-{name}-{self._uid}"}, update=update)

@@ -163,6 +163,7 @@ class VibesboxKernel(ConfiguredSettings, QuickAnswers):
                 self.execution_count = count - 1  # the base class counts what is not to be remembered, too
         if report.failure is not None:
             output.error(report.failure)
+        output.replied()
         return _execute_reply(report, count, output.payload)
 
     def finish_metadata(

@@ -18,6 +18,7 @@ from vibesbox_kernel.shell.input_verbs import given_secret, secret_prompt
 from vibesbox_kernel.shell.listing import LiveListing
 from vibesbox_kernel.shell.magic_args import FgArgs, InfoArgs, PsArgs, SendArgs, TailArgs
 from vibesbox_kernel.shell.output_verbs import tail_start
+from vibesbox_kernel.shell.passing_line import Looker, quiet_after
 from vibesbox_kernel.shell.references import find
 from vibesbox_kernel.shell.stream import OutputPump
 
@@ -92,8 +93,14 @@ class MagicDoor:
             case SendArgs(secret=True) as args:
                 prompt = await secret_prompt(self._manager, args)
                 call = replace(call, args=given_secret(args, await ask_secret(output, prompt)))
+        after = quiet_after(self._runner.settings.now, output.respondent)
         result = await verbs.carry_out(
-            self._manager, call, width=WIDTH, directory=Path(self._directory()), runner=self._runner
+            self._manager,
+            call,
+            width=WIDTH,
+            directory=Path(self._directory()),
+            runner=self._runner,
+            looker=Looker(output, after),
         )
         if result.next_input is not None:
             output.replace_cell(result.next_input)

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from vibesbox_kernel.models import StreamName
+from vibesbox_kernel.shell.ansi import without_styles
+from vibesbox_kernel.shell.table_text import columns
 
 
 class TerminalScreen:
@@ -23,11 +25,13 @@ class TerminalScreen:
         self._tail = ""
         self._following = False
         self._at_line_start = True
+        self._passing = False
+        self._column = 0
 
     def text(self, text: str, stream: StreamName = StreamName.STDOUT) -> None:
         """Append text."""
         self._make_room()
-        self._at_line_start = text.endswith("\n")
+        self._note_column(text)
         write(text, error=stream is StreamName.STDERR)
 
     def take_back(self, lines: int) -> None:
@@ -36,6 +40,16 @@ class TerminalScreen:
         if sys.stdout.isatty():
             write("\r" + (f"\x1b[{lines}A" if lines else "") + "\x1b[J")
             self._at_line_start = True
+
+    def passing(self, text: str) -> None:
+        """Show a line below what was written last, and go back there when it is to go."""
+        if not sys.stdout.isatty() or self._following or self._block is not None:
+            return
+        self._erase_passing()
+        width = shutil.get_terminal_size().columns
+        if text and self._column < width:
+            self._passing = True
+            write(("" if self._at_line_start else "\n") + text[: width - 1])
 
     def omitted(self, notice: str) -> None:
         """Show what is left out, the first time: what was written stays."""
@@ -82,6 +96,19 @@ class TerminalScreen:
             self.text(self._tail if self._tail.endswith("\n") else f"{self._tail}\n")
             self._tail = ""
 
+    def _erase_passing(self) -> None:
+        if self._passing:
+            self._passing = False
+            back = "" if self._at_line_start else f"\x1b[A\x1b[{self._column + 1}G"
+            write(f"\r\x1b[K{back}")
+
+    def _note_column(self, text: str) -> None:
+        """Where the text ends on its line, to come back there."""
+        last = text[max(text.rfind("\n"), text.rfind("\r")) + 1 :]
+        begun = self._column if len(last) == len(text) and not self._at_line_start else 0
+        self._column = begun + columns(without_styles(last))
+        self._at_line_start = text.endswith("\n")
+
     def _erase_block(self) -> None:
         if self._block is not None and sys.stdout.isatty():
             rows_up = self._block[1].count("\n")
@@ -89,6 +116,7 @@ class TerminalScreen:
 
     def _make_room(self) -> None:
         """For what comes next: end the block, erase the line that followed."""
+        self._erase_passing()
         if self._block is not None:
             (_, text), self._block = self._block, None
             write("\n" if sys.stdout.isatty() else f"{text}\n")

@@ -66,7 +66,7 @@ class CellEndings:
                 raise
         finally:
             await running.interruption.end()
-            running.view.ask_no_more()
+            running.view.attend_no_more()
             self._foreground.discard(running)
             if running.goes_on:
                 closing = while_ours(running.session, say_how_it_ended(self._manager, running))
@@ -143,7 +143,7 @@ class CellEndings:
         cursor = self._manager.exited_cursor(running.waiting.session_id)
         if cursor is not None:
             await running.view.pump.flush_to(cursor)
-        running.view.ask_no_more()
+        running.view.attend_no_more()
 
     def take_notices(self, running: Running) -> tuple[str, ...]:
         """What is to be told with a cell's outcome, once."""

@@ -10,6 +10,7 @@ from vibesbox_kernel.shell.escalation import Interruption
 from vibesbox_kernel.shell.notes import say
 from vibesbox_kernel.shell.outcome import CellOutcome, outcome_of_followed
 from vibesbox_kernel.shell.output_verbs import tail_start
+from vibesbox_kernel.shell.passing_line import quiet_after
 from vibesbox_kernel.shell.view import View
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from vibesbox_kernel.sessions import SessionManager
     from vibesbox_kernel.shell.conversation import Respondent
     from vibesbox_kernel.shell.foreground import Foreground
+    from vibesbox_kernel.shell.settings import Values
     from vibesbox_kernel.shell.sink import OutputSink
 
 
@@ -38,7 +40,13 @@ class Followed:
 
 
 async def open_view(
-    manager: SessionManager, info: SessionInfo, sink: OutputSink, respondent: Respondent | None, *, lines: int
+    manager: SessionManager,
+    info: SessionInfo,
+    sink: OutputSink,
+    respondent: Respondent | None,
+    *,
+    lines: int,
+    settings: Values,
 ) -> View:
     """Look at a session from its last lines on; nothing is shown yet.
 
@@ -48,11 +56,19 @@ async def open_view(
         sink: Where its output goes.
         respondent: Who is asked for input when it waits for it.
         lines: How many of its last lines to begin with.
+        settings: When it is said that it is quiet.
     """
     session_id = info.session_id
     start = await tail_start(manager, session_id, lines=lines)
     can_be_answered = info.io.is_terminal and manager.is_ours(session_id)
-    return View.of(manager, session_id, sink, respondent if can_be_answered else None, start=start)
+    return View.of(
+        manager,
+        session_id,
+        sink,
+        respondent if can_be_answered else None,
+        start=start,
+        quiet_after=quiet_after(settings, respondent),
+    )
 
 
 async def follow(manager: SessionManager, foreground: Foreground, view: View, *, interrupt_grace: float) -> CellOutcome:
@@ -70,14 +86,14 @@ async def follow(manager: SessionManager, foreground: Foreground, view: View, *,
     left = manager.engine.start(followed.left.wait(), name="vibesbox-follow-left")
     try:
         await foreground.add(followed)
-        view.begin_to_ask()
+        view.attend()
         await asyncio.wait([whole, left], return_when=asyncio.FIRST_COMPLETED)
         await interruption.end()
     finally:
         foreground.discard(followed)
         whole.cancel()
         left.cancel()
-        view.ask_no_more()
+        view.attend_no_more()
     info, was_left = manager.info(view.session_id), followed.left.is_set()
     if was_left:
         say(view.sink, "not followed any more; it goes on")

@@ -62,6 +62,10 @@ class HeldLine:
         self.release()
         self._sink.line(text)
 
+    def passing(self, text: str) -> None:
+        """Called while nothing comes."""
+        self._sink.passing(text)
+
     def take_back(self, lines: int) -> None:
         """Called by the pump."""
         self._take()
@@ -89,6 +93,7 @@ class HeldLine:
 
     def lend(self) -> None:
         """What is held is shown elsewhere now, as a prompt."""
+        self._sink.passing("")
         self._lent = self._take()
 
     def drop_lent(self) -> None:

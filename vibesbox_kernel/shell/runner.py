@@ -310,7 +310,8 @@ class CellRunner:
     async def _follow(self, ref: int | str, sink: OutputSink, respondent: Respondent | None, lines: int) -> CellOutcome:
         with self.foreground.beginning():
             info = await find(self._manager, str(ref))
-            view = await open_view(self._manager, info, sink, respondent, lines=lines)
+            settings = self.settings.now
+            view = await open_view(self._manager, info, sink, respondent, lines=lines, settings=settings)
         return await follow(self._manager, self.foreground, view, interrupt_grace=self.settings.now.interrupt_grace)
 
     async def _let_go(self, ref: int | str | None) -> SessionInfo:

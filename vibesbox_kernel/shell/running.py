@@ -18,6 +18,7 @@ from vibesbox_kernel.shell.handing_over import CellEnd, why_nothing
 from vibesbox_kernel.shell.notes import say
 from vibesbox_kernel.shell.other_shells import OtherShellCell, OtherState
 from vibesbox_kernel.shell.outcome import CellOutcome, outcome_in_background
+from vibesbox_kernel.shell.passing_line import quiet_after
 from vibesbox_kernel.shell.program import Place
 from vibesbox_kernel.shell.references import label as label_of
 from vibesbox_kernel.shell.script import Script
@@ -107,7 +108,7 @@ class Running:
     def let_go(self) -> None:
         """Send it to the background: its outcome is that nobody waits for it any more."""
         self.left.set()
-        self.view.ask_no_more()
+        self.view.attend_no_more()
         ref = self.session.name or self.waiting.pid
         notice = (
             f"{label_of(self.session.info)} goes on in the background: its output still comes here, and what it changes"
@@ -200,7 +201,14 @@ async def begin(
     )
     turn = Turn(manager, waiting.session_id)
     can_be_answered = waiting.io.is_terminal and not options.background
-    view = View.of(manager, waiting.session_id, sink, respondent if can_be_answered else None, settings=settings)
+    view = View.of(
+        manager,
+        waiting.session_id,
+        sink,
+        respondent if can_be_answered else None,
+        settings=settings,
+        quiet_after=0.0 if options.background else quiet_after(settings, respondent),
+    )
     manager.displays.expect(waiting.session_id, view.pump)
     interruption = Interruption(
         manager, waiting.session_id, grace=settings.interrupt_grace, say=lambda step: say(view.sink, step)
@@ -211,7 +219,7 @@ async def begin(
     showing = manager.engine.start(while_ours(session, view.pump.run()), name=f"vibesbox-output-{label}")
     outcome: asyncio.Future[CellOutcome] = asyncio.get_running_loop().create_future()
     running = Running(label, without_values(cell), script, waiting, session, view, interruption, turn, showing, outcome)
-    view.begin_to_ask()
+    view.attend()
     if turn.waits:
         say(view.sink, _waits_for(manager, running))
     if running.foreground and not waiting.io.is_terminal:

@@ -114,6 +114,9 @@ class Values:
     head_lines: int = _setting(1000, "lines of a long output that are shown before only its end is", low=1, high=20_000)
     head_bytes: int = _setting(200_000, "the same in bytes", low=1_000, high=1_000_000)
     tail_lines: int = _setting(200, "lines of a long output's end that are shown", low=1, high=2_000)
+    quiet_after: float = _setting(
+        10.0, "seconds without output after which a cell says how long it runs; 0 for never", low=0, high=86_400
+    )
     history_enabled: bool = _setting(
         True, "remember cells for the up-arrow of consoles; one that begins with a blank never is"
     )

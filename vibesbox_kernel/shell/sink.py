@@ -23,6 +23,9 @@ class OutputSink(Protocol):
     def line(self, text: str) -> None:
         """Show a line of our own, beginning at a line's start."""
 
+    def passing(self, text: str) -> None:
+        """Show a line in passing: whatever is shown next takes it away, and so does an empty one."""
+
     def omitted(self, notice: str) -> None:
         """Show one line that says what is left out and how to see it. A later call replaces the line."""
 

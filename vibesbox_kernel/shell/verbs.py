@@ -50,6 +50,7 @@ from vibesbox_kernel.shell.magic_args import (
 )
 from vibesbox_kernel.shell.magics import MagicCall, help_text, overview
 from vibesbox_kernel.shell.output_verbs import save_output, show_tail
+from vibesbox_kernel.shell.passing_line import Looker
 from vibesbox_kernel.shell.purge_verbs import purge
 from vibesbox_kernel.shell.references import find, from_word, latest, resolve_all, with_names
 from vibesbox_kernel.shell.sharing_verbs import share
@@ -74,6 +75,7 @@ async def carry_out(
     colour: bool = False,
     directory: Path | None = None,
     runner: CellRunner | None = None,
+    looker: Looker | None = None,
 ) -> VerbResult:
     """Carry out a magic that needs nothing of the front door.
 
@@ -87,6 +89,7 @@ async def carry_out(
         colour: Whether its text may have colours.
         directory: Where relative paths begin; the process's own directory, if none is given.
         runner: Whose shell is meant.
+        looker: Who is shown how long it takes already, if it takes long.
 
     Raises:
         MagicError: The magic can not be carried out here.
@@ -102,7 +105,7 @@ async def carry_out(
         case TailArgs() as args:
             return await tail(manager, args, directory=directory)
         case WaitArgs() as args:
-            return await wait(manager, args)
+            return await wait(manager, args, looker)
         case SendArgs() as args:
             return await send(manager, args)
         case InfoArgs() as args:
@@ -137,10 +140,17 @@ async def tail(manager: SessionManager, args: TailArgs, *, directory: Path | Non
     return await save_output(manager, args.ref, _destination(args.save, directory))
 
 
-async def wait(manager: SessionManager, args: WaitArgs) -> VerbResult:
+async def wait(manager: SessionManager, args: WaitArgs, looker: Looker | None = None) -> VerbResult:
     """``%wait``: until all sessions are over, or the time is; which then is a failure."""
     targets = await resolve_all(manager, args.refs)
-    return joined(await asyncio.gather(*(_wait(manager, args.timeout, info) for info in targets)))
+    line = None if looker is None else looker.line_for(manager, targets)
+    if line is not None:
+        line.begin()
+    try:
+        return joined(await asyncio.gather(*(_wait(manager, args.timeout, info) for info in targets)))
+    finally:
+        if line is not None:
+            line.end()
 
 
 async def show_info(manager: SessionManager, args: InfoArgs) -> VerbResult:

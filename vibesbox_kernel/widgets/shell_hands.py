@@ -71,6 +71,9 @@ class QuietSink:
     def line(self, text: str) -> None:
         """Nothing."""
 
+    def passing(self, text: str) -> None:
+        """Nothing."""
+
     def offer_terminal(self, session_id: str) -> None:
         """Nothing."""
 
