@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import signal
@@ -19,7 +20,7 @@ from vibesbox_kernel.broker.foreground import foreground
 from vibesbox_kernel.broker.interrupting import Interrupted, Interrupting
 from vibesbox_kernel.broker.launch import interrupt_key
 from vibesbox_kernel.broker.session import Session
-from vibesbox_kernel.broker.standing import newest_pid
+from vibesbox_kernel.broker.standing import is_before_its_program, newest_pid
 from vibesbox_kernel.broker.system import children
 from vibesbox_kernel.broker.tree import Trees
 
@@ -63,6 +64,50 @@ def test_what_a_waiting_shell_forks_between_the_look_and_the_signal_is_meant_too
             assert wanted.newcomers(newest_pid()) == children(leader.pid) != []
         finally:
             os.killpg(leader.pid, signal.SIGKILL)
+
+
+LATE = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+child = os.fork()
+if not child:
+    signal.signal(signal.SIGINT, lambda *_: None)  # as a shell's handler, which the exec takes away
+    print(os.getpid(), flush=True)
+    open(sys.argv[1]).read()
+    os.execvp("sleep", ["sleep", "600"])
+sys.exit(os.WTERMSIG(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_what_is_long_on_its_way_to_its_exec_is_asked_when_it_is_behind_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """CI: a child that was not given the processor lost both the signal and its repetition."""
+    monkeypatch.setattr(interrupting, "LATE_SECONDS", 60.0)
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    command = [sys.executable, "-c", LATE, str(gate)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as leader:
+        try:
+            assert leader.stdout is not None
+            child = int(leader.stdout.readline())
+            session = a_session(tmp_path, pid=leader.pid)
+            trees, loop = Trees(), HandLoop()
+            trees.add(session)
+            Interrupting(loop, trees, press=lambda _: None).begin(session, lambda _: None)
+            loop.fire()
+            loop.fire()
+            assert loop.delays  # it is still before its exec
+            gate.write_bytes(b"go")
+            deadline = time.monotonic() + 20
+            while is_before_its_program(child) and time.monotonic() < deadline:
+                time.sleep(0.001)
+            loop.fire()
+            assert loop.delays == []
+            assert leader.wait(20) == signal.SIGINT
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(leader.pid, signal.SIGKILL)
 
 
 def test_the_key_is_the_terminals_own():

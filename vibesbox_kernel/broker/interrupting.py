@@ -11,11 +11,23 @@ from vibesbox_kernel.broker import system
 from vibesbox_kernel.broker.foreground import Foreground, foreground
 from vibesbox_kernel.broker.loop import Loop
 from vibesbox_kernel.broker.session import Session
-from vibesbox_kernel.broker.standing import described, has_interrupt_before_it, may_be_signalled, newest_pid
+from vibesbox_kernel.broker.standing import (
+    described,
+    has_interrupt_before_it,
+    is_before_its_program,
+    may_be_signalled,
+    newest_pid,
+)
 from vibesbox_kernel.broker.tree import Trees
 
 NEWBORN_SECONDS = 0.04
 """A process younger than this may not have got to its exec yet."""
+
+LATE_SECONDS = 1.0
+"""On a busy machine one of this age may not have, either; an older one is a subshell, which never will."""
+
+EXEC_LOOKS = 25
+"""So often, and after pauses of `NEWBORN_SECONDS`, what has not got there is looked at."""
 
 CALM_LOOKS = 20
 CALM_SECONDS = 0.002
@@ -60,7 +72,8 @@ class Interrupting:
     """Interrupts sessions.
 
     A signal that comes between a child's fork and its exec is lost: the child still has its shell's handler, and the
-    shell takes a child that goes on for one that has handled it. So what was only just born is asked once more.
+    shell takes a child that goes on for one that has handled it. So what was only just born is asked once more, and on
+    a busy machine again when it is behind its exec.
 
     Args:
         loop: Calls back.
@@ -143,13 +156,23 @@ class Interrupting:
         return newest
 
     def _ask_the_newborn_again(self, session: Session, pids: list[int]) -> None:
-        newborn = [pid for pid in pids if pid != session.pid and system.age(pid) < NEWBORN_SECONDS]
-        if newborn:
-            self._loop.call_later(NEWBORN_SECONDS, lambda: self._ask_again(session, newborn))
+        ages = {pid: system.age(pid) for pid in pids if pid != session.pid}
+        newborn = [pid for pid, age in ages.items() if age < NEWBORN_SECONDS]
+        late = [
+            pid for pid, age in ages.items() if NEWBORN_SECONDS <= age < LATE_SECONDS and is_before_its_program(pid)
+        ]
+        if newborn or late:
+            self._loop.call_later(NEWBORN_SECONDS, lambda: self._ask_again(session, newborn, late, looks=0))
 
-    def _ask_again(self, session: Session, newborn: list[int]) -> None:
-        if not session.over:
-            self._trees.signal(session, signal.SIGINT, newborn)
+    def _ask_again(self, session: Session, newborn: list[int], late: list[int], *, looks: int) -> None:
+        """The newborn now; what has been before its exec until now, as soon as it is behind it."""
+        if session.over:
+            return
+        waiting = [pid for pid in (*newborn, *late) if is_before_its_program(pid)]
+        behind = [pid for pid in late if pid not in waiting]
+        self._trees.signal(session, signal.SIGINT, [*newborn, *behind])
+        if waiting and looks < EXEC_LOOKS:
+            self._loop.call_later(NEWBORN_SECONDS, lambda: self._ask_again(session, [], waiting, looks=looks + 1))
 
     def _resolve(self, session: Session, wanted: Foreground, done: Interrupted, on_done: OnDone, *, looks: int) -> None:
         """See which of the doubtful ones their shells wait for; those of which that does not show are jobs."""

@@ -23,6 +23,7 @@ MAX_LINKS = 64
 
 _SHELLS = frozenset({"ash", "bash", "dash", "fish", "ksh", "mksh", "sh", "zsh"})
 _INTERRUPT_BIT = 1 << (signal.SIGINT - 1)
+_FORKED_WITHOUT_EXEC = 0x40
 
 
 class Standing(NamedTuple):
@@ -98,6 +99,20 @@ def has_interrupt_before_it(pid: int) -> bool:
         return False
     try:
         return bool((_status(pid, b"SigPnd") | _status(pid, b"ShdPnd")) & _INTERRUPT_BIT)
+    except (OSError, ValueError):
+        return False
+
+
+def is_before_its_program(pid: int) -> bool:
+    """Whether a process was forked and has not become another program since; a subshell never does.
+
+    Source: proc(5), the flags in /proc/pid/stat; PF_FORKNOEXEC of Linux.
+    """
+    if sys.platform != "linux":
+        return False
+    try:
+        fields = proc.stat(pid)
+        return fields is not None and bool(int(fields[6]) & _FORKED_WITHOUT_EXEC)
     except (OSError, ValueError):
         return False
 
