@@ -26,6 +26,7 @@ from benchmarks.floods import measure_floods
 from benchmarks.kernels import KernelFailedError, running
 from benchmarks.lag import measure_lag
 from benchmarks.machine import describe_machine
+from benchmarks.page import chromium, measure_page
 from benchmarks.scripts import measure_scripts
 from benchmarks.sessions import measure_sessions
 from benchmarks.startup import measure_startup
@@ -36,8 +37,9 @@ from benchmarks.table import Table
 IN_KERNELS = ("cells", "scripts", "lag", "completion", "floods")
 KERNEL_PARTS = (*IN_KERNELS, "states", "startup")
 CORE_PARTS = ("sessions", "output", "latency", "idle", "many", "deaths", "cleanup", "kills")
-PARTS = (*KERNEL_PARTS, *CORE_PARTS)
-LIMIT_SECONDS = 330
+PAGE = "page"
+PARTS = (*KERNEL_PARTS, *CORE_PARTS, PAGE)
+LIMIT_SECONDS = 480
 """It is never longer than that; what was not measured by then is not."""
 
 
@@ -126,6 +128,11 @@ def _measure(home: Path, rounds: Rounds, parts: Sequence[str]) -> Iterator[Table
     for part in CORE_PARTS:
         if part in parts:
             yield from _measure_core(part, rounds)
+    if PAGE in parts:
+        if chromium() is None:
+            print("no page was measured: there is no Chromium here (make browser)\n")
+        else:
+            yield measure_page()
 
 
 def _measure_core(part: str, rounds: Rounds) -> Sequence[Table]:
