@@ -55,6 +55,7 @@ if TYPE_CHECKING:
         SessionPolicy,
         SessionStatus,
         StreamName,
+        TerminalState,
         Usage,
     )
     from vibesbox_kernel.sessions import BlockingSessionManager, CommandSession, SessionManager
@@ -105,6 +106,7 @@ __all__ = [
     "ShellStateError",
     "StreamName",
     "SurvivorsError",
+    "TerminalState",
     "UnknownSettingError",
     "Usage",
     "VibesboxError",
@@ -131,6 +133,7 @@ _MODELS = frozenset(
         "SessionPolicy",
         "SessionStatus",
         "StreamName",
+        "TerminalState",
         "Usage",
     }
 )

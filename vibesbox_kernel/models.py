@@ -411,6 +411,21 @@ class InterruptReport(_Frozen):
     jobs: tuple[ProcessInfo, ...] = ()
 
 
+class TerminalState(_Frozen):
+    """How a session's terminal is set.
+
+    Attributes:
+        rows: Its height.
+        columns: Its width.
+        begins_lines: A newline in the output is meant to begin a line: it is passed on as it is, and whoever shows the
+            output goes back to the left as well. Programs that draw may mean straight down.
+    """
+
+    rows: int
+    columns: int
+    begins_lines: bool
+
+
 class CommandResult(_Frozen):
     """What a command that was run to its end gave."""
 

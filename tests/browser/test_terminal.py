@@ -147,6 +147,12 @@ def test_a_shell_in_the_terminal(lab: Lab):
     assert lab.js("() => navigator.clipboard.readText()") == "pasted ✓"
     assert term.rows.locator("> div").count() == shown
 
+    # A program that was killed on the whole screen leaves a terminal in which lines begin at the left.
+    term.type("clear; printf '\\e[?1049h\\e[H'; printf 'o%s\\n' ne; printf 't%s\\n' wo\n")
+    term.see("two")
+    assert re.search(r"^one\s+two\s+\$", term.text())
+    term.type("printf '\\e[?1049l'\n")
+
     # A REPL, and then the page is reloaded.
     term.type(f"clear; {sys.executable} -q\n")
     term.see(">>> ")

@@ -15,7 +15,7 @@ import pytest
 
 from tests.lifeline import Lifeline
 from vibesbox_kernel.errors import SessionEndedError, SessionTimeoutError
-from vibesbox_kernel.models import EndReason, SessionStatus
+from vibesbox_kernel.models import EndReason, SessionStatus, TerminalState
 from vibesbox_kernel.sessions import SessionManager
 
 pytestmark = pytest.mark.anyio
@@ -266,6 +266,28 @@ async def test_a_terminal_can_be_resized(manager, lifeline):
         await manager.send_input(pid, "\n")
         await manager.wait(pid)
     assert (await manager.read_output(pid)).split() == ["50", "132"]
+
+
+@pytest.mark.parametrize(
+    ("before", "begins_lines"),
+    [
+        ("true", True),
+        ("stty -icanon -echo", True),
+        ("stty -onlcr", False),
+        ("stty raw", False),
+        ("stty raw isig", True),
+    ],
+)
+async def test_a_terminal_says_its_size_and_what_a_newline_means(manager, lifeline, before, begins_lines):
+    """POSIX: termios; curses takes ONLCR away where it means straight down, cfmakeraw takes all."""
+    command = f"{before}; echo up >{lifeline.path}; read x"
+    pid = await manager.start_session(command, io="pty", rows=30, columns=90)
+    with anyio.fail_after(5):
+        await lifeline.held()
+        assert await manager.terminal(pid) == TerminalState(rows=30, columns=90, begins_lines=begins_lines)
+        await manager.terminate_session(pid, force=True)
+        with pytest.raises(SessionEndedError):
+            await manager.terminal(pid)
 
 
 async def test_a_cancelled_start_leaves_no_process(manager, lifeline):

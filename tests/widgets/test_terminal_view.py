@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -15,6 +17,7 @@ from tests.widgets.conftest import RecordingComm
 from vibesbox_kernel.errors import NoTerminalError, SessionNotFoundError
 from vibesbox_kernel.models import IoMode
 from vibesbox_kernel.sessions import SessionManager
+from vibesbox_kernel.widgets import replay, terminal_stream
 from vibesbox_kernel.widgets.live import STATIC
 from vibesbox_kernel.widgets.terminal_view import TerminalView, library_key
 from vibesbox_kernel.widgets.views import Views
@@ -164,6 +167,32 @@ def test_from_the_first_key_on_nobody_else_is_asked_until_the_terminal_is_left(b
     until(lambda: waits_for(False))
     browser.say("bye")  # its only view is gone
     until(lambda: waits_for(True))
+
+
+def test_what_is_typed_is_kept_nowhere(bench: Bench, tmp_path: Path):
+    browser = bench.on("stty -echo; read word; stty echo; echo ${#word} letters; exec cat")
+    until(lambda: bench.manager.info(browser.session_id).waiting_for_input)
+    browser.say("type", text="xyzzy-never-stored\n")
+    browser.see(b"18 letters")
+    assert "xyzzy" not in str(browser.comm.sent)
+    homes = [Path(os.environ[name]) for name in ("HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR")]
+    files = [one for home in homes for one in home.rglob("*") if one.is_file()]
+    assert files
+    assert not [one for one in files if b"xyzzy" in one.read_bytes()]
+
+
+def test_the_newest_end_is_shown_to_who_was_left_behind(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(terminal_stream, "UNREAD_BYTES", 1000)
+    monkeypatch.setattr(terminal_stream, "BEHIND_BYTES", 50_000)
+    monkeypatch.setattr(terminal_stream, "MESSAGE_BYTES", 1000)
+    monkeypatch.setattr(replay, "REPLAY_BYTES", 5000)
+    browser = bench.on("read x; seq 1 40000; exec cat")
+    browser.say("type", text="\n")
+    until(lambda: bench.manager.output_end(browser.session_id) > 200_000)  # nobody reads: the session is not held up
+    assert len(browser.written) < 10_000
+    browser.say("taken", bytes=10_000)
+    browser.see(b"\n40000\n")
+    assert b"\n1\n2\n" not in browser.written
 
 
 def test_the_end_is_told_and_input_refused(bench: Bench):

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from vibesbox_kernel.broker import request as read
+from vibesbox_kernel.broker import terminal_state
 from vibesbox_kernel.broker.client import Client
 from vibesbox_kernel.broker.ending import Survivors
 from vibesbox_kernel.broker.holding import Holdings
@@ -71,6 +72,7 @@ class Operations:
             "interrupt": self._interrupt,
             "processes": self._processes,
             "resize": self._resize,
+            "terminal": self._terminal,
             "end": self._end,
             "adopt": self._adopt,
             "durable": self._durable,
@@ -269,6 +271,14 @@ class Operations:
         for outlet in session.outlets:
             resize(outlet.descriptor, rows, columns)
         return {}
+
+    def _terminal(self, client: Client, request: Message) -> Result:
+        session = self._session(request)
+        if not session.is_pty or not session.outlets:
+            raise RefusedError("ended", "has no terminal")
+        master = session.outlets[0].descriptor
+        rows, columns = terminal_state.size(master)
+        return {"rows": rows, "columns": columns, "begins_lines": terminal_state.begins_lines(master)}
 
     def _end(self, client: Client, request: Message) -> None:
         """End sessions at the same time; answered when the last is gone, or with what survived."""

@@ -1,11 +1,14 @@
-"""Looking at the processes of sessions: which there are, whose children they are, and on which ports they listen."""
+"""Looking at the processes of sessions: which there are, whose children they are, and on which ports they listen.
+
+And at their terminal.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
 
-from vibesbox_kernel.models import ListeningPort, ProcessInfo
+from vibesbox_kernel.models import ListeningPort, ProcessInfo, TerminalState
 from vibesbox_kernel.sessions.base import ManagerPart
 from vibesbox_kernel.sessions.hub import on_engine
 from vibesbox_kernel.sessions.listening import Sockets, listening_sockets, parent_of, ports_of_sessions
@@ -13,7 +16,7 @@ from vibesbox_kernel.sessions.mirror import Ref
 
 
 class LookingSessions(ManagerPart):
-    """The methods of a SessionManager that look at processes."""
+    """The methods of a SessionManager that look at processes and their terminal."""
 
     _last_look: tuple[Sockets, Mapping[int, str], Mapping[str, tuple[ListeningPort, ...]]] = ({}, {}, {})
 
@@ -38,6 +41,16 @@ class LookingSessions(ManagerPart):
         return tuple(
             one.model_copy(update={"parent": parent}) for one, parent in zip(found, parents, strict=True) if parent
         )
+
+    @on_engine
+    async def terminal(self, ref: Ref) -> TerminalState:
+        """How a session's terminal is set at this moment.
+
+        Raises:
+            SessionEndedError: The session is over, or has no terminal.
+        """
+        answer = await self._ask(self._find(ref), "terminal")
+        return TerminalState(rows=answer["rows"], columns=answer["columns"], begins_lines=answer["begins_lines"])
 
     @on_engine
     async def ports(self, ref: Ref) -> tuple[ListeningPort, ...]:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from vibesbox_kernel.errors import BrokerError, SessionEndedError
 from vibesbox_kernel.widgets.replay import replay
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class TerminalStream:
                 cursor = await self._replay()
             chunk = await self._manager.read(self._session_id, cursor, max_bytes=MESSAGE_BYTES, wait=None)
             if chunk.data:
-                self._put({"op": "output", "dropped": chunk.dropped}, chunk.data)
+                await self._put({"op": "output", "dropped": chunk.dropped}, chunk.data)
             if chunk.eof:
                 return
             cursor = chunk.next_cursor
@@ -61,14 +62,22 @@ class TerminalStream:
     async def _replay(self) -> int:
         end = await self._manager.newest_output_end(self._session_id)
         made = await replay(self._manager, self._session_id, end)
-        self._put({"op": "replay", "whole": made.whole, "redraw": made.drawn_before}, made.data)
+        await self._put({"op": "replay", "whole": made.whole, "redraw": made.drawn_before}, made.data)
         return made.cursor
+
+    async def _begins_lines(self) -> bool:
+        """What a newline means now, and after the end."""
+        try:
+            return (await self._manager.terminal(self._session_id)).begins_lines
+        except (SessionEndedError, BrokerError):
+            return True
 
     async def _room(self) -> None:
         while self._unread > UNREAD_BYTES:
             self._taken.clear()
             await self._taken.wait()
 
-    def _put(self, message: dict[str, object], data: bytes) -> None:
+    async def _put(self, message: dict[str, object], data: bytes) -> None:
+        lines = await self._begins_lines()
         self._unread += len(data)
-        self._send(message, data)
+        self._send({**message, "lines": lines}, data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+from dataclasses import replace
 from functools import cache, partial
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -177,8 +178,18 @@ class TerminalView(LiveWidget):
         if len(self._views) >= MAX_VIEWS:
             self._end_view(next(iter(self._views)))
         stream = TerminalStream(self._manager, self._session_id, partial(self._send_to, view))
-        self._tell_lead(self._leads.of(self._session_id))  # first: what is replayed was written at this size
-        self._views[view] = (stream, self._own(stream.run))
+        self._views[view] = (stream, self._own(partial(self._serve, stream)))
+
+    async def _serve(self, stream: TerminalStream) -> None:
+        """Say how large the session's terminal is, and then what was written at that size."""
+        lead = self._leads.of(self._session_id)
+        with contextlib.suppress(SessionEndedError, SessionNotFoundError, BrokerError):
+            terminal = await self._manager.terminal(self._session_id)
+            lead = replace(self._leads.of(self._session_id), rows=terminal.rows, columns=terminal.columns)
+            self._leads.set(self._session_id, lead)
+        self._tell_lead(lead)
+        with contextlib.suppress(SessionNotFoundError):
+            await stream.run()
 
     def _end_view(self, view: str) -> None:
         _, task = self._views.pop(view, (None, None))

@@ -3,6 +3,7 @@
 const ALIVE_MS = 30000;
 const ACK_BYTES = 65536; // less than this is not acknowledged; the kernel goes on up to 1 MB
 const PIECE_CHARS = 65536; // of what is pasted, for each message
+const SCREEN_MS = 10000; // what is on the screen goes to the notebook no more often
 const QUIET_MS = 1000;
 const PATIENCE_MS = 3000;
 const SCROLLBACK_ROWS = 5000;
@@ -26,25 +27,26 @@ const libraries = (globalThis[Symbol.for("vibesbox.terminal")] ??= new Map()); /
 
 const bytesOf = (buffer) => new Uint8Array(buffer.buffer ?? buffer, buffer.byteOffset ?? 0, buffer.byteLength);
 
-// One page asks one kernel once, however many terminals wait for the answer.
+// Each terminal asks its own kernel: another's may be gone, and never answer.
 const loadLibrary = (model) => {
   const key = model.get("library");
-  if (!libraries.has(key)) {
-    libraries.set(
-      key,
-      new Promise((found) => {
-        const onMessage = (message, buffers) => {
-          if (message?.op !== "library" || message.key !== key) return;
-          model.off("msg:custom", onMessage);
-          const url = URL.createObjectURL(new Blob([bytesOf(buffers[0])], { type: "text/javascript" }));
-          found(import(/* webpackIgnore: true */ url).finally(() => URL.revokeObjectURL(url)));
-        };
-        model.on("msg:custom", onMessage);
-        model.send({ op: "library" });
-      }),
-    );
-  }
-  return libraries.get(key);
+  if (libraries.has(key)) return libraries.get(key);
+  return new Promise((found) => {
+    const onMessage = (message, buffers) => {
+      if (message?.op !== "library" || message.key !== key) return;
+      model.off("msg:custom", onMessage);
+      if (!libraries.has(key)) {
+        const url = URL.createObjectURL(new Blob([bytesOf(buffers[0])], { type: "text/javascript" }));
+        libraries.set(
+          key,
+          import(url).finally(() => URL.revokeObjectURL(url)),
+        );
+      }
+      found(libraries.get(key));
+    };
+    model.on("msg:custom", onMessage);
+    model.send({ op: "library" });
+  });
 };
 
 const themeOf = (node) => {
@@ -159,7 +161,9 @@ function render({ model, el }) {
     let replaying = true; // until then xterm.js would answer questions of long ago
     let redraw = false;
     let unacknowledged = 0;
+    let lines = true; // whether a newline begins a line, as the session's terminal is set
     let quiet = 0;
+    let screenAt = -SCREEN_MS;
 
     const tell = (message) => model.send({ ...message, view });
     const take = (bytes) => {
@@ -169,8 +173,12 @@ function render({ model, el }) {
       unacknowledged = 0;
     };
     const tellScreen = () => {
-      clearTimeout(quiet);
-      quiet = setTimeout(() => leading && tell({ op: "screen", text: screenText(made) }), QUIET_MS);
+      if (quiet) return;
+      quiet = setTimeout(() => {
+        quiet = 0;
+        screenAt = performance.now();
+        if (leading) tell({ op: "screen", text: screenText(made) });
+      }, Math.max(QUIET_MS, screenAt + SCREEN_MS - performance.now()));
     };
     const lead = (force) => {
       const size = screen.offsetParent ? fit.proposeDimensions() : undefined;
@@ -201,11 +209,16 @@ function render({ model, el }) {
       if (message.op !== "output" && message.op !== "replay") return;
       const data = bytesOf(buffers[0]);
       if (message.op === "output") {
+        made.write("", () => {
+          made.options.convertEol = message.lines; // from here on in the output
+        });
         if (message.dropped) setText(notice, `${message.dropped} bytes of its output were dropped.`);
         made.write(data, () => take(data.length));
       } else {
         replaying = true;
         redraw = message.redraw;
+        lines = message.lines;
+        made.options.convertEol = true;
         made.reset();
         if (!message.whole) made.write(LEFT_OUT);
         made.write(data, () => {
@@ -236,9 +249,9 @@ function render({ model, el }) {
       return key !== "v";
     });
     made.parser.registerOscHandler(52, () => true); // a session has nothing to do with the clipboard
-    // Who takes the whole screen has told its terminal so (nonl, cfmakeraw): there a newline moves straight down.
+    // Of what is replayed nobody knows what a newline meant: on the whole screen, probably what it means now.
     made.buffer.onBufferChange((buffer) => {
-      made.options.convertEol = buffer.type === "normal";
+      if (replaying) made.options.convertEol = buffer.type === "normal" || lines;
     });
     made.onTitleChange((text) => setText(title, text.slice(0, TITLE_CHARS)));
     made.onData((text) => type(text, false));
