@@ -165,3 +165,13 @@ os.waitpid(child, 0)
 kept.send("the link is alive\\n")
 print("the child ended, the session is", kept.info.status)
 """
+
+
+def test_the_terminal_rings_when_a_session_ends_that_was_to_be_told(terminal, isolation):
+    """iTerm2: OSC 9 is a notification; xterm: BEL rings. Neither is seen among what is typed."""
+    gate = isolation / "gate"
+    os.mkfifo(gate)
+    terminal.run(f"%session --bg --notify --name job read line <{gate}")
+    gate.write_text("go\n")
+    terminal.child.expect(r"\x1b\]9;vibesbox: job: exit 0 after [^\x07]*\x07\x07")
+    assert "ended since you looked: job: exit 0 after " in terminal.run("%ps")

@@ -106,13 +106,27 @@ class CellOutput:
         self._stream(name, f"{start}{text.rstrip()}\n")
         self._journal = None  # or it would be this line that is taken back
 
-    def display(self, data: Mapping[str, Any], *, display_id: str | None = None, update: bool = False) -> None:
-        """Show a MIME bundle, or put it in place of what was shown with this display id."""
+    def display(
+        self,
+        data: Mapping[str, Any],
+        *,
+        display_id: str | None = None,
+        update: bool = False,
+        again: bool = False,
+    ) -> None:
+        """Show a MIME bundle, or put it in place of what was shown with this display id.
+
+        Args:
+            data: The bundle.
+            display_id: By which it can be replaced.
+            update: Replace what has this id.
+            again: If it is a widget, it may be taken away and shown again at any time.
+        """
         transient = {} if display_id is None else {"display_id": display_id}
         content = {"data": dict(data), "metadata": {}, "transient": transient}
         self._at_line_start = self._at_line_start or not update  # what follows a display begins anew
         self._journal = None
-        self._show("update_display_data" if update else "display_data", content)
+        self._show("update_display_data" if update else "display_data", content, again=again)
 
     def offer_terminal(self, session_id: str) -> None:
         """Show a button that opens a terminal on the session, if anybody is there to press it."""
@@ -160,10 +174,10 @@ class CellOutput:
             for kind, content in messages:
                 self._send(kind, content)
 
-    def _show(self, kind: str, content: dict[str, Any]) -> None:
+    def _show(self, kind: str, content: dict[str, Any], *, again: bool = False) -> None:
         """Send something that stays in the cell."""
         self._let_pass()
-        self._replay.note(kind, content)
+        self._replay.note(kind, content, again=again)
         self._send(kind, content)
 
     def _send(self, kind: str, content: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ import contextlib
 import logging
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from vibesbox_kernel.errors import VibesboxError
@@ -144,7 +145,8 @@ class CellExecutor:
     async def _run(self, cell: Cell, label: str, output: CellOutput) -> Report:
         await self._runner.start()  # here, where an interrupt ends the wait
         cell = with_secrets(cell, {name: await ask_secret(output, prompt) for name, prompt in questions(cell)})
-        run = self._runner.run(cell, label=label, sink=output, respondent=output.respondent)
+        on_begun = partial(self._magics.show_notice, output) if cell.options.notify else None
+        run = self._runner.run(cell, label=label, sink=output, respondent=output.respondent, on_begun=on_begun)
         return await self._attend(run, output)
 
     async def _run_again(self, args: RerunArgs, label: str, output: CellOutput) -> Report:

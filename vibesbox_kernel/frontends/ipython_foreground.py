@@ -43,6 +43,7 @@ class Foreground:
         runner: Runs them, with the shell state that carries on.
         display: Shows their output.
         make_session: Makes a handle of one.
+        show_notice: Has the page tell of a session's end.
     """
 
     def __init__(
@@ -51,11 +52,13 @@ class Foreground:
         runner: CellRunner,
         display: Display,
         make_session: Callable[[str], Session],
+        show_notice: Callable[[str], None],
     ) -> None:
         self._manager = manager
         self._runner = runner
         self._display = display
         self._make_session = make_session
+        self._show_notice = show_notice
         self._relays: WeakSet[Relay] = WeakSet()
 
     def prepare(self) -> None:
@@ -121,7 +124,11 @@ class Foreground:
             relay.detach(self._display.cell_output())
 
     async def _run(self, cell: Cell, title: str, relay: Relay, keyboard: Keyboard) -> CellOutcome:
-        outcome = await self._runner.run(cell, label=title, sink=relay, respondent=keyboard)
+        def notice(session_id: str) -> None:
+            if cell.options.notify:
+                relay.do(lambda _sink: self._show_notice(session_id))
+
+        outcome = await self._runner.run(cell, label=title, sink=relay, respondent=keyboard, on_begun=notice)
         if outcome.end_reason is not None:
             # Its last process is just being reaped: who looks at the session next shall not find it running.
             with contextlib.suppress(VibesboxError):

@@ -21,7 +21,7 @@ from vibesbox_kernel.frontends.ipython_output import Display, Relay
 from vibesbox_kernel.frontends.ipython_statements import MarkUses, Use
 from vibesbox_kernel.frontends.session_handle import Session, SessionList
 from vibesbox_kernel.frontends.session_view import SessionViews
-from vibesbox_kernel.frontends.terminal_screen import write
+from vibesbox_kernel.frontends.terminal_screen import ring, write
 from vibesbox_kernel.models import SessionInfo
 from vibesbox_kernel.shell import verbs
 from vibesbox_kernel.shell.cell import Cell
@@ -87,7 +87,9 @@ class Magics:
         self._runner = runner
         self._display = Display(shell, offer=self._offer_terminal)
         self._session_views = SessionViews(manager)
-        self._foreground = Foreground(manager, runner, self._display, self._session)
+        self._foreground = Foreground(manager, runner, self._display, self._session, self._show_notice)
+        if self._display.is_terminal:
+            runner.endings_told.listen(ring)
         self._mark_uses = MarkUses(MAGICS)
         self._replaced: list[tuple[str, str, Any]] = []
 
@@ -245,6 +247,12 @@ class Magics:
 
     def _offer_terminal(self, publish: Publish, session_id: str) -> None:
         self._views.offer_terminal(publish, session_id)
+
+    def _show_notice(self, session_id: str) -> None:
+        """Have the page tell of a session's end, if somebody looks at it."""
+        output = self._display.cell_output()
+        if output is not None and self._display.takes_input:
+            self._views.show_notice(output.display, session_id)
 
     def _show_view(self, args: MagicArgs | None) -> bool:
         """Show a live view, if one is wanted and there is a page to show it in."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,6 +61,16 @@ class MagicDoor:
     async def _offer_terminal(self, publish: Publish, session_id: str) -> None:
         await asyncio.to_thread(import_module, "vibesbox_kernel.widgets.views")  # it takes a while, the first time
         self._views.offer_terminal(publish, session_id)
+
+    def show_notice(self, output: CellOutput, session_id: str) -> None:
+        """Have the page tell of a session's end, if somebody looks at it."""
+        if output.respondent is not None and output.respondent.can_answer:
+            publish = partial(output.display, again=True)
+            self._manager.engine.start(self._show_notice(publish, session_id), name="vibesbox-notice")
+
+    async def _show_notice(self, publish: Publish, session_id: str) -> None:
+        await asyncio.to_thread(import_module, "vibesbox_kernel.widgets.views")
+        self._views.show_notice(publish, session_id)
 
     async def perform(self, call: MagicCall, output: CellOutput) -> Failure | None:
         """Carry out a magic and show what it gives.

@@ -32,13 +32,13 @@ class Replay:
         self._messages = None
         self._texts.clear()
 
-    def note(self, kind: str, content: dict[str, Any]) -> None:
-        """Note a message that was sent."""
+    def note(self, kind: str, content: dict[str, Any], *, again: bool = False) -> None:
+        """Note a message that was sent; a widget loses what somebody does in it, unless it may be shown again."""
         if self._messages is None:
             return
         if kind == "stream":
             self._note_stream(self._messages, content)
-        elif kind == "display_data" and _WIDGET not in content["data"]:
+        elif kind == "display_data" and (again or _WIDGET not in content["data"]):
             self._add(self._messages, kind, content)
         elif kind != "update_display_data" or not self._update(self._messages, content):
             self.lose()

@@ -125,6 +125,19 @@ class TerminalScreen:
             write("\r\x1b[0m\x1b[K")
 
 
+def ring(text: str) -> None:
+    """Have the terminal tell something, by its bell and, in those that know OSC 9, as a notification.
+
+    Nothing of it is seen among what stands there, so it may come at any time, from any thread.
+    """
+    terminal = sys.__stdout__
+    if terminal is not None and not terminal.closed and terminal.isatty():
+        # Never the text alone: one that began with "4;" would be a report of progress.
+        plain = "".join(char for char in text if char.isprintable())
+        terminal.write(f"\x1b]9;vibesbox: {plain}\x07\x07")
+        terminal.flush()
+
+
 def write(text: str, *, error: bool = False) -> None:
     """Write to what is Python's output now, and have it seen at once."""
     stream = sys.stderr if error else sys.stdout

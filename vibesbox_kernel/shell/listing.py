@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from html import escape
 from typing import TYPE_CHECKING
 
 from vibesbox_kernel.models import SessionInfo
@@ -18,6 +19,7 @@ from vibesbox_kernel.shell.verb_result import Json, VerbResult, plain
 
 if TYPE_CHECKING:
     from vibesbox_kernel.sessions import SessionManager
+    from vibesbox_kernel.shell.endings_told import EndingsTold
 
 DEFAULT_WIDTH = 120
 ENDED_SHOWN = 5
@@ -25,11 +27,17 @@ ENDED_SHOWN_OF_ALL = 20
 
 
 async def list_sessions(
-    manager: SessionManager, args: PsArgs, *, width: int = DEFAULT_WIDTH, colour: bool = False
+    manager: SessionManager,
+    args: PsArgs,
+    *,
+    width: int = DEFAULT_WIDTH,
+    colour: bool = False,
+    endings: EndingsTold | None = None,
 ) -> VerbResult:
     """``%ps``: the running sessions and the newest ended ones; with ``-a`` those of the user's other programs too.
 
-    The table is bounded, however many have ended; JSON and ``data`` of ``-a`` have them all.
+    The table is bounded, however many have ended; JSON and ``data`` of ``-a`` have them all. What has ended since
+    the last table, and was to be told, stands before it.
     """
     await manager.refresh_usage()
     # In a thread: for those of other programs many files are read.
@@ -44,6 +52,10 @@ async def list_sessions(
     where = _where(manager, shown)
     text = text_table(shown, now=now, width=width, where=where, colour=colour) + (f"{note}\n" if note else "")
     html = html_table(shown, now=now, caption=f"Sessions ({note})" if note else "Sessions", where=where)
+    told = endings.take() if endings is not None else ()
+    if told:
+        news = f"ended since you looked: {'; '.join(told)}"
+        text, html = f"{news}\n{text}", f"<p>{escape(news)}</p>{html}"
     return VerbResult(text, html=html, data=data)
 
 

@@ -165,10 +165,12 @@ class CellOptions:
     Attributes:
         cwd: As the user wrote it: relative to the shell's directory, perhaps with a leading ``~``.
         secret_env: Names of variables whose values are asked for; only ``Cell.secrets`` has these.
+        notify: Its end is to be told.
         command: Only for the one-line form: the rest of the line, exactly as it stands there.
     """
 
     background: bool = False
+    notify: bool = False
     name: str | None = None
     timeout: float | None = None
     io: IoMode | None = None

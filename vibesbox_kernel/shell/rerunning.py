@@ -61,7 +61,10 @@ async def cell_again(manager: SessionManager, args: RerunArgs, remembered: Remem
     before = remembered.of(info.session_id)
     options = _options(manager, info, background=args.background)
     return Cell(
-        options=replace(options, shell=before.shell, env=before.env, secret_env=before.secret_env), script=command
+        options=replace(
+            options, shell=before.shell, env=before.env, secret_env=before.secret_env, notify=before.notify
+        ),
+        script=command,
     )
 
 

@@ -26,6 +26,7 @@ from vibesbox_kernel.shell.cell import Cell
 from vibesbox_kernel.shell.cell_endings import CellEndings
 from vibesbox_kernel.shell.cell_files import Driver
 from vibesbox_kernel.shell.conversation import Respondent
+from vibesbox_kernel.shell.endings_told import EndingsTold
 from vibesbox_kernel.shell.following import follow, open_view
 from vibesbox_kernel.shell.foreground import Foreground
 from vibesbox_kernel.shell.generations import Generation, Generations
@@ -72,6 +73,7 @@ class CellRunner:
         self._notices = list(notices)
         self.foreground = Foreground(manager)
         self.remembered = RememberedOptions()
+        self.endings_told = EndingsTold(manager)
         self._tasks: set[asyncio.Task[CellOutcome]] = set()
         self._endings: CellEndings | None = None
 
@@ -94,7 +96,13 @@ class CellRunner:
         await self._manager.engine.run(self._start())
 
     async def run(
-        self, cell: Cell, *, label: str, sink: OutputSink, respondent: Respondent | None = None
+        self,
+        cell: Cell,
+        *,
+        label: str,
+        sink: OutputSink,
+        respondent: Respondent | None = None,
+        on_begun: Callable[[str], None] | None = None,
     ) -> CellOutcome:
         """Run a cell's script; its magics are the caller's.
 
@@ -106,6 +114,7 @@ class CellRunner:
             label: Its name in messages, such as ``In[12]``.
             sink: Where its output goes, now and as long as its session lives.
             respondent: Who is asked for input while a foreground cell on a terminal waits for it.
+            on_begun: Called on the engine with the session's id, as soon as there is one.
 
         Raises:
             NameTakenError: Another running session has the name.
@@ -113,7 +122,7 @@ class CellRunner:
             ShellNotFoundError: No such ``--shell``.
             SessionNotFoundError: No such ``--after``.
         """
-        return await self._manager.engine.run(self._run_to_the_end(cell, label, sink, respondent))
+        return await self._manager.engine.run(self._run_to_the_end(cell, label, sink, respondent, on_begun))
 
     async def settled(self) -> None:
         """Wait until the last foreground cell, whose outcome may be known already, has handed over its state."""
@@ -216,12 +225,18 @@ class CellRunner:
     # Running
 
     async def _run_to_the_end(
-        self, cell: Cell, label: str, sink: OutputSink, respondent: Respondent | None
+        self,
+        cell: Cell,
+        label: str,
+        sink: OutputSink,
+        respondent: Respondent | None,
+        on_begun: Callable[[str], None] | None,
     ) -> CellOutcome:
         """Run a cell in a task of its own, which goes on when the caller gives up."""
         beginning = contextlib.ExitStack()
         beginning.enter_context(self.foreground.beginning())  # now: an interrupt may come before the task's first step
-        task = asyncio.create_task(self._run(cell, label, sink, respondent, beginning), name=f"vibesbox-{label}")
+        work = self._run(cell, label, sink, respondent, on_begun, beginning)
+        task = asyncio.create_task(work, name=f"vibesbox-{label}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return await asyncio.shield(task)
@@ -232,11 +247,16 @@ class CellRunner:
         label: str,
         sink: OutputSink,
         respondent: Respondent | None,
+        on_begun: Callable[[str], None] | None,
         beginning: contextlib.ExitStack,
     ) -> CellOutcome:
         with beginning:
             await self._start()
             running = await self._begin_cell(cell, label, sink, respondent)
+        if on_begun is not None:
+            on_begun(running.session_id)
+        if cell.options.notify:
+            self.endings_told.watch(running.session_id)
         endings = self._require_endings()
         self._manager.engine.start(
             while_ours(running.session, endings.see_to_its_end(running)), name=f"vibesbox-end-{label}"

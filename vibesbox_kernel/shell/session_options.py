@@ -61,6 +61,11 @@ def add_session(parser: MagicParser) -> None:
     parser.add_argument(
         "--durable", action="store_true", help="it survives the end and the restart of this kernel or program"
     )
+    parser.add_argument(
+        "--notify",
+        action="store_true",
+        help="tell when it ends: by a notification of the browser or the terminal, and in the next %%ps",
+    )
     _add_queue(parser.add_argument_group("when it runs"))
     _add_limits(parser.add_argument_group("its limits"))
 

@@ -99,7 +99,8 @@ async def carry_out(
         case None:
             return VerbResult(help_text(call.name))
         case PsArgs() as args:
-            return await list_sessions(manager, args, width=width, colour=colour)
+            endings = None if runner is None else runner.endings_told
+            return await list_sessions(manager, args, width=width, colour=colour, endings=endings)
         case KillArgs() as args:
             return await kill(manager, args)
         case TailArgs() as args:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from datetime import UTC, datetime
+from html import escape
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from vibesbox_kernel.errors import NoTerminalError, SessionNotFoundError
+from vibesbox_kernel.shell.endings_told import ending_words
 from vibesbox_kernel.shell.info_text import describe
 from vibesbox_kernel.shell.references import from_word, label
 from vibesbox_kernel.shell.table_text import how_it_ended, html_table, session_row, text_table
 from vibesbox_kernel.widgets.log_picture import LogPicture
 from vibesbox_kernel.widgets.log_view import LogView
+from vibesbox_kernel.widgets.notice import NoticeView
 from vibesbox_kernel.widgets.rows import select
 from vibesbox_kernel.widgets.shell_hands import ShellHands
 from vibesbox_kernel.widgets.static_view import Publish, show_live
@@ -162,6 +165,24 @@ class Views:
         show_live(log, publish, self._manager.engine.loop, text=picture.text, html=picture.html)
         self._shown.add(log)
         return log
+
+    def show_notice(self, publish: Publish, session_id: str) -> None:
+        """Show that the browser tells of a session's end, and have it do so.
+
+        Args:
+            publish: Shows an output in the right cell.
+            session_id: The session.
+        """
+        with contextlib.suppress(SessionNotFoundError):  # it is over, and forgotten
+            notice = NoticeView(self._manager, session_id, name=label, words=ending_words)
+            show_live(
+                notice,
+                publish,
+                self._manager.engine.loop,
+                text=lambda: notice.picture,
+                html=lambda: f"<p>{escape(notice.picture)}</p>",
+            )
+            self._shown.add(notice)
 
     def offer_terminal(self, publish: Publish, session_id: str) -> None:
         """Show a button that opens a terminal on a session; it goes when the session ends, if nobody has pressed it.
