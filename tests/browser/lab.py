@@ -14,7 +14,7 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, Error, Locator, 
 
 from tests.browser.server import LabServer
 
-START_SECONDS = 60
+START_SECONDS = 120
 """For what starts a kernel or loads a page."""
 SEE_SECONDS = 15
 """For what only has to appear."""

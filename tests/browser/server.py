@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-START_SECONDS = 60
+START_SECONDS = 120
 STOP_SECONDS = 20
 
 # A run that is killed runs no teardown: the kernel then ends the server, which ends its kernels.
@@ -95,7 +95,7 @@ class LabServer:
         """Wait until it answers.
 
         Raises:
-            RuntimeError: It ended, or did not answer within a minute; the message holds its log.
+            RuntimeError: It ended, or did not answer within two minutes; the message holds its log.
         """
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
