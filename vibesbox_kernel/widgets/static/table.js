@@ -187,7 +187,8 @@ function render({ model, el }) {
   const root = element("div", "vb-table");
   root.tabIndex = -1;
   root.hidden = true; // until the kernel was heard: this may be a picture of long ago, and the static one is there
-  root.dataset.lmSuppressShortcuts = "true"; // keys are for the row that has the focus, and not for the notebook
+  // Keys are for what has the focus here, and not for the notebook, whose shortcuts match the focused element itself.
+  root.addEventListener("focusin", (event) => (event.target.dataset.lmSuppressShortcuts = "true"));
   const style = element("style"); // a live table hides its static twin
   const bar = element("div", "vb-bar");
   bar.setAttribute("role", "search");
@@ -865,8 +866,8 @@ function render({ model, el }) {
       if (row.elapsed === null) setText(views.get(id).cells.elapsed, elapsed(row));
       if (!sparks.has(id)) sparks.set(id, { cpu: [], memory: [] });
       const known = sparks.get(id);
-      for (const [key, value] of [["cpu", row.load], ["memory", Math.max(0, bytesOf(row.memory))]]) {
-        known[key] = [...known[key].slice(1 - SPARK_POINTS), value];
+      for (const [key, value] of [["cpu", row.cpu ? row.load : -1], ["memory", bytesOf(row.memory)]]) {
+        if (value >= 0) known[key] = [...known[key].slice(1 - SPARK_POINTS), value]; // before it was measured there is none
       }
     }
     drawSparks();
