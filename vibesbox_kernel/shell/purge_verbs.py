@@ -25,7 +25,7 @@ async def purge(manager: SessionManager, args: PurgeArgs) -> VerbResult:
 def _what_was_done(report: PurgeReport) -> str:
     if not report.sessions:
         return "there is nothing to delete"
-    what = f"{_sessions(report.sessions)} with {'its' if report.sessions == 1 else 'their'} output"
+    what = f"{_sessions(report.sessions, 'ended ')} with {'its' if report.sessions == 1 else 'their'} output"
     size = format_bytes(report.freed_bytes)
     return f"would delete {what}, {size}; nothing was deleted" if report.dry_run else f"deleted {what}: {size} freed"
 
@@ -36,5 +36,5 @@ def _what_is_kept(report: PurgeReport, args: PurgeArgs) -> str:
     return f"; {_sessions(report.kept)} ended less than {format_duration(args.older_than)} ago (--all means these too)"
 
 
-def _sessions(count: int) -> str:
-    return f"{count} ended session{'' if count == 1 else 's'}"
+def _sessions(count: int, kind: str = "") -> str:
+    return f"{count} {kind}session{'' if count == 1 else 's'}"
