@@ -10,6 +10,7 @@ import subprocess
 import sys
 import termios
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from vibesbox_kernel.broker.foreground import foreground
 from vibesbox_kernel.broker.interrupting import Interrupted, Interrupting
 from vibesbox_kernel.broker.launch import interrupt_key
 from vibesbox_kernel.broker.session import Session
-from vibesbox_kernel.broker.standing import is_before_its_program, newest_pid
+from vibesbox_kernel.broker.standing import is_before_its_program, newest_pid, standing
 from vibesbox_kernel.broker.system import children
 from vibesbox_kernel.broker.tree import Trees
 
@@ -64,6 +65,31 @@ def test_what_a_waiting_shell_forks_between_the_look_and_the_signal_is_meant_too
             assert wanted.newcomers(newest_pid()) == children(leader.pid) != []
         finally:
             os.killpg(leader.pid, signal.SIGKILL)
+
+
+def test_a_shell_that_goes_on_while_it_is_looked_at_is_seen_to_have_stirred(tmp_path: Path):
+    """CI: it was seen asleep, and then without the child that it had slept for: its next one was nobody's."""
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    with subprocess.Popen(["bash", "-c", f"read -r word <{gate}; sleep 600; :"], start_new_session=True) as leader:
+        try:
+            with gate.open("w") as writer:
+                until(lambda: standing(leader.pid).is_asleep)
+                wanted = foreground(leader.pid)
+                assert not wanted.has_stirred
+                writer.write("go\n")
+            until(lambda: bool(children(leader.pid)) and standing(leader.pid).is_asleep)
+            assert wanted.has_stirred
+            assert not foreground(leader.pid).has_stirred
+        finally:
+            os.killpg(leader.pid, signal.SIGKILL)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
 
 
 LATE = """

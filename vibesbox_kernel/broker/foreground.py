@@ -19,7 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from vibesbox_kernel.broker import system
-from vibesbox_kernel.broker.standing import Standing, awaits_a_child, may_be_signalled, standing
+from vibesbox_kernel.broker.standing import Standing, awaits_a_child, may_be_signalled, standing, times_asleep
 
 MAX_JOINED = 64
 """So many children of a shell may be one pipeline; those before them are jobs."""
@@ -59,6 +59,7 @@ class Foreground:
             that would have come to an end of file, and a good one, before its turn.
         shells: The shells among them.
         busy: Those of them that did not wait when they were looked at: they may fork the next moment.
+        slept: How often those had gone to sleep that did wait.
         unclear: Children of shells that may just be becoming another program, and lay their pipes for it: what they are
             joined to was not seen for sure.
         doubts: What else may be for it.
@@ -68,9 +69,15 @@ class Foreground:
     members: list[int] = field(default_factory=list)
     shells: list[int] = field(default_factory=list)
     busy: list[int] = field(default_factory=list)
+    slept: dict[int, int] = field(default_factory=dict)
     unclear: list[int] = field(default_factory=list)
     doubts: list[Doubt] = field(default_factory=list)
     jobs: list[int] = field(default_factory=list)
+
+    @property
+    def has_stirred(self) -> bool:
+        """Whether a shell that waited has gone on since, so that it may not be waiting for what was seen."""
+        return any(not standing(shell).is_asleep or times_asleep(shell) != slept for shell, slept in self.slept.items())
 
     def newcomers(self, newest: int) -> list[int]:
         """What has been forked since, with all that is below it.
@@ -108,10 +115,12 @@ def newest_child(pid: int) -> int | None:
 
 def _awaited_by(pid: int, members: list[int], found: Foreground) -> list[tuple[int, list[int]]]:
     """The children that a process waits for, oldest first, each with where it belongs; what else there is, is noted."""
-    parent = standing(pid)
+    slept, parent = times_asleep(pid), standing(pid)
     if parent.is_shell:
         found.shells.append(pid)
-        if not parent.is_asleep:
+        if parent.is_asleep:
+            found.slept[pid] = slept
+        else:
             found.busy.append(pid)
     children = system.children(pid)
     if not parent.is_shell or not children:

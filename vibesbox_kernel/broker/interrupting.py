@@ -101,7 +101,8 @@ class Interrupting:
             on_done(Interrupted())
             return
         wanted = foreground(session.pid)
-        if looks < (CALM_LOOKS if wanted.busy else UNCLEAR_LOOKS if wanted.unclear else 0):
+        is_busy = wanted.busy or wanted.has_stirred
+        if looks < (CALM_LOOKS if is_busy else UNCLEAR_LOOKS if wanted.unclear else 0):
             self._loop.call_later(CALM_SECONDS, lambda: self._begin_when_calm(session, on_done, looks=looks + 1))
             return
         done = Interrupted(jobs=described(wanted.jobs, MAX_DESCRIBED))

@@ -93,6 +93,19 @@ def awaits_a_child(pid: int) -> bool:
     return where in (b"", b"0", b"do_wait") or where.endswith(b"pipe_read")
 
 
+def times_asleep(pid: int) -> int:
+    """How often a process has gone to sleep: one that sleeps, and for which this stays the same, has slept all along.
+
+    Source: proc(5), voluntary_ctxt_switches in /proc/pid/status.
+    """
+    if sys.platform != "linux":
+        return 0
+    try:
+        return _number(pid, b"voluntary_ctxt_switches", base=10)
+    except (OSError, ValueError):
+        return 0
+
+
 def has_interrupt_before_it(pid: int) -> bool:
     """Whether a SIGINT that was sent to a process has not reached it yet: it has not run since, or it blocks that."""
     if sys.platform != "linux":
@@ -179,7 +192,11 @@ def _links(pid: int) -> dict[int, str]:
 
 def _status(pid: int, name: bytes) -> int:
     """A mask of signals, as proc(5) shows it in /proc/pid/status."""
+    return _number(pid, name, base=16)
+
+
+def _number(pid: int, name: bytes, *, base: int) -> int:
     for line in proc.read(f"/proc/{pid}/status").splitlines():
         if line.startswith(name):
-            return int(line.split()[1], 16)
+            return int(line.split()[1], base)
     return 0
