@@ -71,6 +71,14 @@ def test_ctrl_c_ends_the_following_and_not_the_session(terminal):
     assert "running" in terminal.run("%ps")
 
 
+def test_without_widgets_a_log_is_its_last_lines_and_says_so(terminal):
+    terminal.run("%session --bg --name job seq 30")
+    terminal.run("%wait job")
+    said = terminal.run("%tail -w -n 2 job")
+    assert "there are no widgets here" in said
+    assert said.split()[-2:] == ["29", "30"]
+
+
 def test_output_of_a_background_session_does_not_come_between_what_is_typed(terminal, isolation):
     """Ours: %tail has it."""
     terminal.run("%session --bg --name quiet read line; echo late")

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 PUSHED_BYTES_PER_SECOND = 300_000
 """What is sent without having been asked for is not more."""
 MAX_UNHEARD = 3
-"""So many messages go out before one is acknowledged; after that one a second."""
+"""So many messages go out before one is acknowledged; after that few."""
+UNHEARD_SECONDS = 1.0
+"""The time between those few: who can not be heard, because a cell blocks the kernel, is told all the same."""
 MAX_ROWS = 200
 MAX_VIEWERS = 8
 MAX_REQUESTS = 64
@@ -107,6 +109,7 @@ class LogView(LiveWidget):
         self._sent = self._heard = 0
         self._sent_lines = 0
         self._may_send_at = 0.0
+        self._news_of_viewers = asyncio.Event()
         self._manager = manager
         self._drawn = (time.monotonic(), self._facts())
         self._will_draw = False
@@ -160,18 +163,25 @@ class LogView(LiveWidget):
         end = self._manager.output_end(self._session_id)
         told_at = time.monotonic()
         while await self._index.advance() and self._index.cursor < end:
-            if time.monotonic() > told_at + COUNTING_SECONDS:
+            if time.monotonic() > told_at + COUNTING_SECONDS and self._sent - self._heard < MAX_UNHEARD:
                 await self._tell()
                 told_at = time.monotonic()
         await self._index.drop_oldest(self._info().dropped_bytes)
         self._counted.set()
 
     async def _until_page_bears_it(self) -> None:
-        wait = self._may_send_at - time.monotonic()
-        if self._sent - self._heard >= MAX_UNHEARD:
-            wait = max(wait, 1.0)
-        if wait > 0 and not any(one.is_new for one in self._viewers.values()):
-            await asyncio.sleep(wait)
+        while not any(one.is_new for one in self._viewers.values()):
+            wait = self._may_send_at - time.monotonic()
+            if self._sent - self._heard >= MAX_UNHEARD:
+                wait = max(wait, UNHEARD_SECONDS)
+            if wait <= 0:
+                return
+            self._news_of_viewers.clear()
+            try:
+                async with asyncio.timeout(wait):
+                    await self._news_of_viewers.wait()
+            except TimeoutError:
+                return
 
     async def _tell(self) -> None:
         """Say how much there is, with the last lines where somebody follows; nothing if nothing is new."""
@@ -238,6 +248,7 @@ class LogView(LiveWidget):
         self._viewers.move_to_end(view)
         if op == "ack":
             self._heard = max(self._heard, min(number_in(message, "n"), self._sent))
+            self._news_of_viewers.set()
         elif op == "place":
             self._place = Place(number_in(message, "line"), bool(message.get("following")))
             self._viewers[view].rows = max(1, min(number_in(message, "rows"), MAX_ROWS))
@@ -253,6 +264,7 @@ class LogView(LiveWidget):
         while len(self._viewers) > MAX_VIEWERS:
             self._viewers.popitem(last=False)
         self._heard = self._sent
+        self._news_of_viewers.set()
         self._pace.mark()
 
     async def _serve(self) -> None:

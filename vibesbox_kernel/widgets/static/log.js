@@ -4,6 +4,7 @@ const MAX_SPACE_PX = 8e6; // browsers cut taller elements; beyond that the scrol
 const OVERSCAN_ROWS = 15;
 const MAX_CACHED_LINES = 2000;
 const MAX_WINDOW_LINES = 200;
+const MAX_STEPS = 50;
 const ANSWER_MS = 5000; // what is not answered by then is asked again
 const EMPTY_MS = 500;
 const PLACE_MS = 300;
@@ -160,6 +161,7 @@ function render({ model, el }) {
   let age = 0;
   let hit = null; // the line that a search has gone to
   let wantsHit = false;
+  let steps = []; // to matches before (true) and after (false) that are still to be taken
   let download = null;
   let piece = null;
   let requests = 0;
@@ -402,6 +404,7 @@ function render({ model, el }) {
     never("typing");
     age += 1;
     hit = null;
+    steps = [];
     wantsHit = query.value !== "";
     setText(found, "");
     send({ op: "search", text: query.value, regex: regexButton.ariaPressed === "true", case: caseButton.ariaPressed === "true", age });
@@ -414,9 +417,19 @@ function render({ model, el }) {
     caseButton.ariaPressed = String(known.case);
   };
   const step = (back) => {
-    if (!query.value) return query.focus();
+    if (!query.value) {
+      query.focus();
+      return;
+    }
+    steps.push(back);
+    if (steps.length === 1) sendStep(); // each begins where the one before it has led to
+    steps.splice(MAX_STEPS);
+  };
+  const sendStep = () => {
+    const [back] = steps;
     const from = hit === null ? Math.floor(top) - (back ? 0 : 1) : hit;
-    return send({ op: "goto", line: from, back });
+    send({ op: "goto", line: from, back, age });
+    later("step", ANSWER_MS, () => (steps = []));
   };
   const onFound = (message) => {
     if (message.age !== age) return;
@@ -429,12 +442,19 @@ function render({ model, el }) {
     wantsHit = wantsHit && !message.count;
   };
   const onGoto = (message) => {
-    if (message.view !== view || message.line === null) return;
+    if (message.view !== view) return;
+    never("step");
+    steps.shift();
+    if (message.line === null || message.age !== age) steps = [];
+    else goTo(message);
+    if (steps.length) sendStep();
+  };
+  const goTo = (message) => {
     hit = message.line;
     follow(false);
     if (hit < top || hit > top + viewPx / rowPx - 2) top = hit - viewPx / rowPx / 3;
     redraw();
-    onFound({ ...message, age });
+    onFound(message);
   };
 
   // A line that is too long to be shown.
