@@ -84,6 +84,7 @@ def test_where_nobody_looks_on_no_page_is_asked(kernel: Driver) -> None:
     """Jupyter: nbconvert and papermill take no input; the table tells of it all the same."""
     result = kernel.run("%%session --notify --name blind\ntrue", timeout=SECONDS, allow_stdin=False)
     assert "display_data" not in result.kinds
+    kernel.run("%wait blind", timeout=SECONDS)  # its reply comes before its last process is reaped
     assert "blind: exit 0 after " in plain(kernel, "%ps")
 
 
