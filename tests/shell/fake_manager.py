@@ -10,7 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 from vibesbox_kernel.errors import SessionEndedError, SessionNotFoundError, SessionOwnedError, SessionTimeoutError
-from vibesbox_kernel.models import EndReason, OutputChunk, ProcessInfo, SessionInfo, SessionStatus
+from vibesbox_kernel.models import EndReason, ListeningPort, OutputChunk, ProcessInfo, SessionInfo, SessionStatus
 
 BEGIN = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
@@ -163,6 +163,10 @@ class FakeManager:
 
     async def refresh_usage(self) -> None:
         pass
+
+    async def ports(self, ref: int | str) -> tuple[ListeningPort, ...]:
+        self._find(ref)
+        return ()
 
     async def processes(self, ref: int | str, *, awaited: bool = False) -> tuple[ProcessInfo, ...]:
         return self.processes_of.get(self._find(ref).info.session_id, ())
