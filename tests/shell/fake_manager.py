@@ -165,7 +165,6 @@ class FakeManager:
         pass
 
     async def ports(self, ref: int | str) -> tuple[ListeningPort, ...]:
-        self._find(ref)
         return ()
 
     async def processes(self, ref: int | str, *, awaited: bool = False) -> tuple[ProcessInfo, ...]:
