@@ -79,6 +79,14 @@ def test_without_widgets_a_log_is_its_last_lines_and_says_so(terminal):
     assert said.split()[-2:] == ["29", "30"]
 
 
+def test_where_there_are_no_widgets_a_terminal_is_followed_instead(terminal):
+    """Ours: and it is said."""
+    terminal.run("%session --bg --name job echo all there is")
+    said = terminal.run("%fg -w job")
+    assert "there are no widgets here" in said
+    assert "all there is" in said
+
+
 def test_output_of_a_background_session_does_not_come_between_what_is_typed(terminal, isolation):
     """Ours: %tail has it."""
     terminal.run("%session --bg --name quiet read line; echo late")

@@ -125,7 +125,9 @@ class TerminalView(LiveWidget):
             self._over = True
             return {"state": "over, and not remembered any more", "refusal": f"The session {_NOT_ALIVE}."}
         self._over = info.ended_at is not None
-        return {"name": label(info), "state": _state(info), "refusal": self._refusal(info)}
+        refusal = self._refusal(info)
+        notice = "" if self._over else refusal  # what somebody may try in vain is said before; an end is seen
+        return {"name": label(info), "state": _state(info), "refusal": refusal, "notice": notice}
 
     def _refusal(self, info: SessionInfo) -> str:
         if info.ended_at is not None:
