@@ -450,3 +450,39 @@ def test_a_secret_is_asked_for_and_only_the_session_has_it(shell, monkeypatch):
     monkeypatch.setattr("getpass.getpass", nobody)
     assert "no value was given for TOKEN; nothing is run" in str(shell.fails("%session --secret-env TOKEN echo ran"))
     assert "ran" not in shell.out
+
+
+def test_with_expand_values_of_python_are_put_into_a_session(shell):
+    """Ours: off by default; {x} any expression, $x a variable, and what Python does not know is the shell's."""
+    shell.ok("x, words, t = 'a b', {'k': [1, 2]}, 600\nclass C: y = 'attribute'")
+    assert shell.ok("%session --expand echo {x} {len(x)} {words['k'][0:1]} $x $HOME_OF_NOBODY. $C.y $x.txt") == (
+        "a b 3 [1] a b . attribute a b.txt\n"
+    )
+    assert shell.ok("%session --expand --env V={x} --timeout {t} v=1; echo $v '$$' \"$V\" ${{V}} {{1,2}}") == (
+        "1 $ a b a b 1 2\n"
+    )
+    assert shell.ok("%%session --expand --env 'V={x}'\nf() {{ echo \"$V {x!r}\"; }}\nf") == "a b 'a b'\n"
+    assert shell.ok("%session echo '{x}'") == "{x}\n"
+
+
+def test_with_expand_a_functions_own_variables_are_known(shell):
+    """Python: a function's names are its locals."""
+    code = "def f(inner):\n    %session --expand echo {inner} $inner\nf('own')"
+    assert shell.ok(code) == "own own\n"
+    assert shell.ok("def g(n):\n    get_ipython().run_line_magic('session', '--expand echo {n}')\ng(3)") == "3\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("%session --expand echo {nobody} {1}", "there is no Python variable 'nobody', which {nobody} asks for"),
+        ("%session --expand awk '{print $1}'", "{print $1} is no Python expression; {{ and }} stand for"),
+        ("%session --expand echo }", "Single '}' encountered in format string; {{ and }} stand for"),
+        ("%session --expand echo {1/0}", "{1/0}: ZeroDivisionError: division by zero"),
+        ("%session --expand --timeout {str.__name__} echo ran", "'str' is not a duration"),
+    ],
+)
+def test_with_expand_what_can_not_be_put_in_is_said_and_nothing_is_run(shell, line, said):
+    """Ours: by the name of what is missing."""
+    assert said in str(shell.fails(line))
+    assert shell.ok("%ps") == "no sessions\n"

@@ -119,6 +119,13 @@ def test_the_listing_changes_in_place_until_it_is_interrupted(kernel: Driver, is
     kernel.run("%kill --all")
 
 
+def test_there_is_no_python_whose_values_could_be_put_into_a_cell(kernel: Driver) -> None:
+    """Ours: --expand is for IPython."""
+    failed = kernel.run("%%session --expand\necho {x}")
+    assert "no Python here" in failed.content["evalue"]
+    assert failed.text == ""
+
+
 def _is_running(listing: Result, name: str) -> bool:
     return any(one["name"] == name and one["status"] == "running" for one in json.loads(listing.text))
 

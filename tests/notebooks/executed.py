@@ -13,7 +13,7 @@ from notebooks.run import plain
 from tests.kernel.driver import Driver, Message, running_kernel
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
-CELL_SECONDS = 120
+CELL_SECONDS = 300
 
 
 class Run:

@@ -36,6 +36,7 @@ def _pid_of(listing: str, name: str) -> str:
     return str(pid)
 
 
+@pytest.mark.timeout(600)  # it takes half a minute where nothing else runs
 def test_a_long_job_outlives_the_kernel_and_is_found_again(kernels: Path, place: Path, isolation: Path):
     """Ours: with the kernel's restart in the middle, as the notebook asks for it."""
     with opened("long_jobs.ipynb", kernels, place) as run:

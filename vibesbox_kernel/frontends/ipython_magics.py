@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -15,6 +15,7 @@ from IPython.core.magic import no_var_expand
 from vibesbox_kernel.errors import MagicError, VibesboxError
 from vibesbox_kernel.frontends.ipython_asking import ask_secret
 from vibesbox_kernel.frontends.ipython_errors import plain_errors
+from vibesbox_kernel.frontends.ipython_expansion import Expansion
 from vibesbox_kernel.frontends.ipython_foreground import Foreground
 from vibesbox_kernel.frontends.ipython_live import watch_sessions
 from vibesbox_kernel.frontends.ipython_output import Display, Relay
@@ -123,11 +124,16 @@ class Magics:
 
     def _line_magic(self, name: str) -> Callable[..., object]:
         @no_var_expand  # a $ in a command is the shell's
-        def line_magic(line: str, *, use: str = Use.UNKNOWN.value) -> object:
+        def line_magic(line: str, *, use: str = Use.UNKNOWN.value, local_ns: Mapping[str, Any] | None = None) -> object:
             with plain_errors(name):
-                return self._perform(parse_call(name, line), Use(use))
+                call = parse_call(name, line, expand=self._expansion(local_ns))
+                return self._perform(_expanded(call), Use(use))
 
+        line_magic.needs_local_scope = True  # type: ignore[attr-defined]  # for --expand
         return line_magic
+
+    def _expansion(self, local_ns: Mapping[str, Any] | None = None) -> Expansion:
+        return Expansion({**self._shell.user_global_ns, **self._shell.user_ns, **(local_ns or {})})
 
     def _ours_or_theirs(self, name: str, ours: Callable[..., object]) -> Callable[..., object]:
         """Where IPython has a magic of this name (``%rerun``): ours if a session is named, else theirs."""
@@ -147,11 +153,14 @@ class Magics:
         @no_var_expand
         def cell_magic(line: str, cell: str) -> None:
             with plain_errors(name):
-                call = parse_call(name, line, cell=True)
+                expand = self._expansion()
+                call = parse_call(name, line, cell=True, expand=expand)
                 if not isinstance(call.args, CellOptions):
                     self._perform(replace(call, body=split_body(cell, 2)), Use.SHOWN)
                 elif cell.strip():
-                    self._run(Cell(options=call.args, script=cell, script_line=2, private=is_private(cell)), Use.SHOWN)
+                    script = expand(cell) if call.args.expand else cell
+                    options = replace(call.args, expand=False)
+                    self._run(Cell(options=options, script=script, script_line=2, private=is_private(cell)), Use.SHOWN)
                 else:
                     raise MagicError(f"%%{name}: there is no script below it", magic=f"%%{name}")
 
@@ -320,3 +329,8 @@ class Magics:
 
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
         return self._manager.engine.call(work)
+
+
+def _expanded(call: MagicCall) -> MagicCall:
+    """A call whose words and command have the values in them that were to be there."""
+    return replace(call, args=replace(call.args, expand=False)) if isinstance(call.args, CellOptions) else call

@@ -10,6 +10,8 @@ import ast
 from collections.abc import Collection
 from enum import Enum
 
+from vibesbox_kernel.shell.magics import EXPAND
+
 
 class Use(Enum):
     """What becomes of a line magic's value."""
@@ -63,6 +65,10 @@ class MarkUses(ast.NodeTransformer):
                 keywords=[],
             ) if name in self._names:
                 find = ast.Call(ast.Attribute(shell, "find_line_magic", ast.Load()), [ast.Constant(name)], [])
-                marked = ast.Call(find, [line], [ast.keyword("use", ast.Constant(use.value))])
+                keywords = [ast.keyword("use", ast.Constant(use.value))]
+                if EXPAND in ast.unparse(line):
+                    scope = ast.Call(ast.Name("locals", ast.Load()), [], [])
+                    keywords.append(ast.keyword("local_ns", scope))  # a function's variables are there, too
+                marked = ast.Call(find, [line], keywords)
                 return ast.fix_missing_locations(ast.copy_location(marked, node))
         return None

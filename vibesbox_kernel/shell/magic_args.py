@@ -166,6 +166,7 @@ class CellOptions:
         cwd: As the user wrote it: relative to the shell's directory, perhaps with a leading ``~``.
         secret_env: Names of variables whose values are asked for; only ``Cell.secrets`` has these.
         notify: Its end is to be told.
+        expand: Python's values were to be put into its text, and have not been yet.
         command: Only for the one-line form: the rest of the line, exactly as it stands there.
     """
 
@@ -177,6 +178,7 @@ class CellOptions:
     cwd: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     secret_env: tuple[str, ...] = ()
+    expand: bool = False
     shell: str | None = None
     durable: bool = False
     nice: int | None = None

@@ -28,6 +28,7 @@ from vibesbox_kernel.shell.magic_args import (
 from vibesbox_kernel.shell.magic_parser import HELP_OPTIONS, MagicParser, nearest
 from vibesbox_kernel.shell.words import iterate_words
 
+EXPAND = "--expand"
 _LINE = re.compile(r"\s*(%%?)([^\s?%]*)(.*)", re.DOTALL)
 
 
@@ -109,13 +110,14 @@ def parse_magic(line: str) -> MagicCall:
     return parse_call(name, rest, cell=percents == "%%")
 
 
-def parse_call(name: str, rest: str, *, cell: bool = False) -> MagicCall:
+def parse_call(name: str, rest: str, *, cell: bool = False, expand: Callable[[str], str] | None = None) -> MagicCall:
     """Parse the arguments of a magic whose name is already known, as IPython hands them over.
 
     Args:
         name: The magic's name without ``%``.
         rest: The rest of its line.
         cell: Whether it stood with ``%%`` over a cell.
+        expand: Puts values into its words and its command, if ``--expand`` is among its options.
 
     Raises:
         MagicError: As ``parse_magic``.
@@ -127,6 +129,8 @@ def parse_call(name: str, rest: str, *, cell: bool = False) -> MagicCall:
     if cell and not magic.cell:
         raise MagicError(f"{shown} takes no cell", magic=shown, suggestion=f"%{name}")
     words, command = _split(magic, rest, cell=cell, shown=shown)
+    if expand is not None and EXPAND in words:
+        words, command = [expand(word) for word in words], command and expand(command)
     if _asks_for_help(words):
         return MagicCall(name, None, cell)
     if magic.takes_body and not cell:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from vibesbox_kernel.errors import (
+    MagicError,
     SessionEndedError,
     ShellNotFoundError,
     ShellStateError,
@@ -270,6 +271,8 @@ class CellRunner:
 
     async def _begin_cell(self, cell: Cell, label: str, sink: OutputSink, respondent: Respondent | None) -> Running:
         check_secrets(cell)
+        if cell.options.expand:
+            raise MagicError("%session --expand: there is no Python here whose values could be meant", magic="%session")
         await self._settled()
         succession = self._succession
         script = make_script(

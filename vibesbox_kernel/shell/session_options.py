@@ -50,6 +50,11 @@ def add_session(parser: MagicParser) -> None:
         help="set a variable; may be repeated",
     )
     parser.add_argument(
+        "--expand",
+        action="store_true",
+        help="in IPython and Python notebooks: {x} and $x in options and script are Python's; {{ }} $$ the shell's",
+    )
+    parser.add_argument(
         "--secret-env",
         type=variable_name,
         action="append",
