@@ -71,6 +71,7 @@ from vibesbox_kernel.shell.words import iterate_words
         ("%send web --eof", SendArgs("web", eof=True)),
         ("%send --eof web bye", SendArgs("web", "bye", eof=True)),
         ("%info web", InfoArgs("web")),
+        ("%info web -w", InfoArgs("web", widget=True)),
         ("%vibesbox", VibesboxArgs()),
         ("%vibesbox version", VibesboxArgs("version")),
         ("%vibesbox doctor", VibesboxArgs("doctor")),

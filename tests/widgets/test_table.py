@@ -266,6 +266,15 @@ def test_a_log_is_saved_in_pieces_of_which_few_are_on_the_way(
     assert b"".join(data for _, data in sent.with_bytes) == bytes(range(65))
 
 
+def test_an_empty_log_is_saved_as_one_piece_of_nothing(
+    table: SessionTable, manager: FakeManager, on_engine: Callable[..., Any]
+) -> None:
+    one: SessionInfo = on_engine(manager.start, "true")
+    sent = comm_of(table)
+    assert answer(sent, ask(table, "save", one.session_id)) == {"text": "saved 0 B"}
+    assert [piece["last"] for piece in messages(sent, "piece")] == [True]
+
+
 def test_a_log_whose_page_is_gone_or_that_is_cancelled_is_given_up(
     table: SessionTable, manager: FakeManager, on_engine: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

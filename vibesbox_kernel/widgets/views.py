@@ -12,7 +12,7 @@ from weakref import WeakSet
 from vibesbox_kernel.errors import NoTerminalError, SessionNotFoundError
 from vibesbox_kernel.shell.endings_told import ending_words
 from vibesbox_kernel.shell.info_text import describe
-from vibesbox_kernel.shell.references import from_word, label
+from vibesbox_kernel.shell.references import from_word, label, latest
 from vibesbox_kernel.shell.table_text import how_it_ended, html_table, session_row, text_table
 from vibesbox_kernel.widgets.log_picture import LogPicture
 from vibesbox_kernel.widgets.log_view import LogView
@@ -89,12 +89,16 @@ class Views:
             publish: Shows an output in the right cell.
             session_id: Which session.
             sink: As for ``show_table``.
+
+        Raises:
+            SessionNotFoundError: There is no such session.
         """
+        info = self._manager.info(session_id)
 
         def described() -> tuple[str, str]:
-            info = self._manager.info(session_id)
-            where = from_word(info, here=self._manager.is_of_here(session_id))
-            return describe(info, datetime.now(UTC), where=where)
+            known = latest(self._manager, info)
+            where = from_word(known, here=self._manager.is_of_here(session_id))
+            return describe(known, datetime.now(UTC), where=where)
 
         table = self._new_table(publish, sink, only=session_id)
         show_live(

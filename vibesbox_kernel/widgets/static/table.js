@@ -32,9 +32,21 @@ const STATES = [
 ];
 // What a button says while the kernel is at it.
 const AT_IT = { terminate: "ending…", kill: "ending…", terminate_all: "ending…", save: "saving…" };
-const KEYS =
-  "Keys in a row: ↑ ↓ Home End move · Enter details · I interrupt · K kill · Shift+K kill at once · B background or back · " +
-  "S send input · L log · T terminal · R run again · C copy command · D download log · N rename · P durable · / filter";
+// The keys of a focused row: what they do, and what the help line calls it.
+const ROW_KEYS = {
+  i: ["interrupt", "I interrupt"],
+  k: ["terminate", "K kill"],
+  K: ["kill", "Shift+K kill at once"],
+  b: ["shell", "B to the background or back"],
+  s: ["input", "S send input"],
+  l: ["log", "L log"],
+  t: ["terminal", "T terminal"],
+  r: ["rerun", "R run again"],
+  c: ["command", "C copy command"],
+  d: ["save", "D save log"],
+  n: ["rename", "N rename"],
+  p: ["durable", "P durable or not"],
+};
 
 const setText = (node, text) => {
   if (node.textContent !== text) node.textContent = text;
@@ -242,7 +254,9 @@ function render({ model, el }) {
   const notice = element("p", "vb-notice");
   const status = element("p", "vb-hidden");
   status.setAttribute("role", "status");
-  const help = element("p", "vb-help", KEYS);
+  const keys = Object.values(ROW_KEYS).filter(([name]) => can.has(name === "shell" ? "background" : name));
+  const help = element("p", "vb-help");
+  help.textContent = ["Keys in a row: ↑ ↓ Home End move", "Enter details", ...keys.map(([, words]) => words), "/ filter"].join(" · ");
   root.append(bar, scroller, pager, notice, status, help);
   el.append(style, root);
 
@@ -787,9 +801,6 @@ function render({ model, el }) {
     const at = ids.indexOf(focusId);
     focusRow(ids[Math.min(Math.max(at + by, 0), ids.length - 1)]);
   };
-  const ROW_KEYS = {
-    i: "interrupt", k: "terminate", K: "kill", b: "shell", s: "input", l: "log", t: "terminal", r: "rerun", c: "command", d: "save", n: "rename", p: "durable",
-  };
   const onKey = (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const inBox = event.target.matches("input, select, textarea");
@@ -807,7 +818,7 @@ function render({ model, el }) {
     else if (event.key === "/" && !only) text.focus();
     else if (event.key === "Enter" && event.target.matches("tr[data-id]")) toggleDetails(focusId);
     else if (event.key === "Escape" && details.has(focusId)) shutDetails(focusId);
-    else if (ROW_KEYS[event.key] && event.target.matches("tr[data-id], tr[data-id] *")) act(ROW_KEYS[event.key], focusId);
+    else if (ROW_KEYS[event.key] && event.target.matches("tr[data-id], tr[data-id] *")) act(ROW_KEYS[event.key][0], focusId);
     else return;
     event.preventDefault();
     event.stopPropagation();
