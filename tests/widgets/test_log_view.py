@@ -111,7 +111,7 @@ class Bench:
 
     def wait_picture(self, text: str) -> None:
         with self._changed:
-            assert self._changed.wait_for(lambda: text in self.shown[-1]["data"]["text/plain"], timeout=5), self.shown
+            assert self._changed.wait_for(lambda: text in self.shown[-1]["data"]["text/plain"], timeout=20), self.shown
 
     def _publish(self, data: dict[str, Any], *, display_id: str | None = None, update: bool = False) -> None:
         with self._changed:
