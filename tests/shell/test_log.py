@@ -319,7 +319,18 @@ def test_matches_are_marked_as_a_browser_counts():
 
 
 @pytest.mark.parametrize(
-    "pattern", [r"(a+)+$", r"(a|aa)*b", r"((ab)*c)*", r"(?:x{2,})+", r"(\w+\s?){20,}", "(a*b){3,}"]
+    "pattern",
+    [
+        r"(a+)+$",
+        r"(a|aa)*b",
+        r"((ab)*c)*",
+        r"(?:x{2,})+",
+        r"(\w+\s?){20,}",
+        "(a*b){3,}",
+        r"(?<=>)(a+)+>",
+        r"(?P<x>a*)*",
+        "(?i:a+)*",
+    ],
 )
 def test_a_pattern_that_could_take_for_ever_is_refused(pattern):
     with pytest.raises(QueryError, match="for ever"):

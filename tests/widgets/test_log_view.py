@@ -271,17 +271,22 @@ def test_a_download_is_every_byte_and_the_text_is_what_a_terminal_shows(bench: B
     assert last["name"].endswith(".txt")
 
 
-def test_stderr_screens_and_long_lines_are_told_apart(bench: Bench):
-    script = r"echo out; echo err >&2; printf 'a\e[?1049hdrawn\e[?1049lb\n'; head -c 1000000 /dev/zero | tr '\0' x"
-    browser = bench.on(bench.run(script, io="split-pipe"))
-    lines = browser.ask("lines", first=0, count=10)["lines"]
-    texts: list[Any] = [one if isinstance(one, str) else one["s"] for one in lines]
-    assert "out" in texts
-    assert [[1, "err"]] in texts
-    (screen,) = [one for one in texts if one[0] == [0, "a"]]
-    assert [kind for kind, _ in screen] == [0, 3, 0]
-    assert [kind for kind, _ in texts[-1]] == [0, 4, 0]
-    piece = browser.ask("piece", line=len(texts) - 1, offset=500_000)
+def test_stderr_screens_and_long_lines_are_told_apart(bench: Bench, gate: Gate):
+    script = (
+        rf"echo out; read go <{gate.path}; echo err >&2; read go <{gate.path}; printf 'a\e[?1049hdrawn\e[?1049lb\n'"
+    )
+    session_id = bench.start(f"{script}; head -c 1000000 /dev/zero | tr '\\0' x", io="split-pipe")
+    browser = bench.open(session_id)
+    browser.say("hello")
+    for lines in (1, 2):
+        browser.wait(lambda lines=lines: browser.state["total"] == lines)  # type: ignore[misc]
+        gate.open()
+    browser.wait(lambda: browser.state["word"] == "exited (exit 0)")
+    out, err, drawn, long = browser.ask("lines", first=0, count=10)["lines"]
+    assert (out, err) == ("out", {"s": [[1, "err"]]})
+    assert [kind for kind, _ in drawn["s"]] == [0, 3, 0]
+    assert [kind for kind, _ in long["s"]] == [0, 4, 0]
+    piece = browser.ask("piece", line=3, offset=500_000)
     assert (piece["size"], piece["offset"], set(piece["text"])) == (1_000_000, 500_000, {"x"})
 
 
@@ -295,6 +300,46 @@ def test_the_picture_is_the_end_of_the_output(bench: Bench, gate: Gate):
     assert "<pre>26\n27\n28\n29\n30</pre>" in picture["data"]["text/html"]
     bench.open(bench.run(r"printf '\e[31m<b>\e[0m'"))
     assert "<pre>&lt;b&gt;</pre>" in bench.shown[-1]["data"]["text/html"]
+
+
+def test_where_output_was_dropped_stands_how_much(bench: Bench, gate: Gate):
+    script = f"seq 10000; read go <{gate.path}; seq 10001 40000; read go <{gate.path}"
+    session_id = bench.start(script, max_output_bytes=100_000, io="pipe")
+    browser = bench.open(session_id)
+    browser.say("hello")
+    browser.wait(lambda: browser.state["total"] == 10_000)
+    gate.open()
+    stopped = "".join(f"{number}\n" for number in range(1, 40_001))
+    browser.wait(lambda: browser.state["bytes"] == len(stopped) and browser.state["first"] > 0)
+    gate.open()
+    bench.manager.engine.call(bench.manager.wait(session_id))
+    first, total = browser.state["first"], browser.state["total"]  # what was dropped before it was counted counts not
+    answer = browser.ask("lines", first=0, count=2)
+    assert answer["first"] == first
+    (kind, dropped), (_, rest) = answer["lines"][0]["s"]
+    assert (kind, dropped) == (2, bench.manager.info(session_id).dropped_bytes)
+    assert stopped[dropped:].startswith(f"{rest}\n{answer['lines'][1]}\n")
+    assert answer["lines"][1] == str(40_000 - (total - first - 2))
+    later = bench.on(session_id)
+    assert later.ask("lines", first=0, count=1)["lines"] == [{"s": [[2, dropped], [0, rest]]}]
+
+
+def test_a_session_of_another_program_can_be_read(bench: Bench):
+    session_id = bench.start("seq 1000; exec sleep 600", durable=True)
+    bench.manager.engine.call(bench.manager.read(session_id, 3000, wait=20))
+    other = SessionManager()
+    try:
+        there = Bench(other)
+        other.engine.call(other.attach_session(session_id))
+        browser = there.on(session_id)
+        browser.wait(lambda: browser.state["total"] == 1000)
+        assert browser.ask("lines", first=998, count=5)["lines"] == ["999", "1000"]
+        bench.manager.engine.call(bench.manager.terminate_session(session_id, force=True))
+        browser.wait(lambda: browser.state["word"].startswith("killed"))
+        there.views.close()
+    finally:
+        other.engine.call(other.aclose())
+        other.engine.close()
 
 
 def test_another_name_is_shown(bench: Bench, gate: Gate):

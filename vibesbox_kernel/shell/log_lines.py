@@ -27,7 +27,8 @@ END_BYTES = 512
 """So much of a longer line is shown."""
 _FRAMES_BYTES = 1 << 14
 """So much of a long line's end is looked at for the last frame of a progress bar."""
-_PLAIN = re.compile(rb"[\t\x20-\x7e]*")
+_FEW_FRAMES = 16
+_PLAIN = re.compile(rb"[\t\n\x20-\x7e]*")
 
 
 class Kind(IntEnum):
@@ -172,7 +173,7 @@ class RawLine:
             stream = StreamName.STDERR if piece.kind is Kind.STDERR else StreamName.STDOUT
             style = styles.get(stream, "")
             goes_on = not final if number == len(self._pieces) else self._pieces[number].kind is Kind.CUT
-            yield Segment(piece.kind, style + _cleaned(piece.data, goes_on=goes_on), piece.count)
+            yield Segment(piece.kind, style + cleaned(piece.data.rstrip(b"\r"), final=not goes_on), piece.count)
             styles[stream] = carried(style, piece.data.decode("latin-1"))
 
 
@@ -236,12 +237,21 @@ class Gatherer:
             self._styles[stream] = carried(self._styles.get(stream, ""), data.decode("latin-1"))
 
 
-def _cleaned(data: bytes, *, goes_on: bool) -> str:
-    """Bytes of one line as text; an incomplete character at the end of those that go on is left out."""
+def cleaned(data: bytes, *, final: bool) -> str:
+    r"""Lines as text that shows as it stands, with their colours.
+
+    Args:
+        data: The bytes of one line or of several, screens left out.
+        final: Nothing follows; else an incomplete character at the end is left out.
+    """
     if _PLAIN.fullmatch(data):
         return data.decode()
-    data = without_screen_controls(data).rstrip(b"\r")
-    return perform(drop_overwritten(OutputFilter(terminal=True).feed(data, final=not goes_on)))
+    if data.count(b"\r") > _FEW_FRAMES:  # a progress bar: most of it can not be seen any more, and each frame costs
+        data = drop_overwritten(data.replace(b"\r\n", b"\n").decode("utf-8", "surrogateescape")).encode(
+            "utf-8", "surrogateescape"
+        )
+    text = OutputFilter(terminal=True).feed(without_screen_controls(data).replace(b"\r\n", b"\n"), final=final)
+    return perform(drop_overwritten(text))
 
 
 def _from_character(data: bytes) -> bytes:

@@ -105,7 +105,7 @@ _TOKEN = re.compile(
     r"""
       \\.                                # an escape
     | \[\^?\]?(?:\\.|[^\]\\])*\]         # a set of characters
-    | (?P<open> \((?:\?(?:P?<[^>]*>|[^\s\w)]*:?|[aiLmsux-]+[:)]?|P=\w+))? )
+    | (?P<open> \((?:\?(?:P<\w+>|P=\w+|<[=!]|[aiLmsux-]+[:)]|[:=!>]))? )
     | (?P<close> \) )
     | (?P<or> \| )
     | (?P<repeat> [*+][?+]? | \{\d*,?\d*\}[?+]? )

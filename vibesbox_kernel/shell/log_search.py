@@ -7,11 +7,9 @@ import bisect
 from array import array
 from typing import TYPE_CHECKING
 
-from vibesbox_kernel.shell.ansi import OutputFilter, without_styles
-from vibesbox_kernel.shell.log_lines import LONG_LINE_BYTES
+from vibesbox_kernel.shell.ansi import without_styles
+from vibesbox_kernel.shell.log_lines import LONG_LINE_BYTES, cleaned
 from vibesbox_kernel.shell.log_query import MAX_QUERY_CHARS
-from vibesbox_kernel.shell.log_scan import without_screen_controls
-from vibesbox_kernel.shell.overwrite import drop_overwritten, perform
 
 if TYPE_CHECKING:
     from vibesbox_kernel.models import OutputChunk
@@ -130,6 +128,4 @@ def _plain(data: bytes) -> str:
     """Bytes as the text that is shown, without colours."""
     if not any(one in data for one in _NEEDS_CLEANING):
         return data.decode("utf-8", "replace")
-    data = without_screen_controls(data).replace(b"\r\n", b"\n")
-    text = OutputFilter(terminal=True).feed(data, final=True)
-    return without_styles(perform(drop_overwritten(text)) if "\r" in text or "\b" in text else text)
+    return without_styles(cleaned(data, final=True))

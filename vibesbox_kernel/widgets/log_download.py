@@ -7,15 +7,17 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vibesbox_kernel.shell.ansi import OutputFilter, without_styles
-from vibesbox_kernel.shell.overwrite import drop_overwritten, perform
+from vibesbox_kernel.models import OutputChunk
+from vibesbox_kernel.shell.ansi import without_styles
+from vibesbox_kernel.shell.log_lines import cleaned
+from vibesbox_kernel.shell.log_scan import LogState
 
 if TYPE_CHECKING:
     from vibesbox_kernel.models import SessionInfo
     from vibesbox_kernel.sessions import SessionManager
 
 PART_BYTES = 1 << 19
-_LINE_CHARS = 1 << 20
+_LINE_BYTES = 1 << 20
 """A line that is longer goes out in pieces."""
 
 
@@ -73,27 +75,31 @@ class Download:
             return None
         room = min(PART_BYTES, self.size - self._cursor)
         chunk = await self._manager.read(self._session_id, self._cursor, max_bytes=room)
-        data = chunk.data[: len(chunk.data) - max(0, chunk.next_cursor - self.size)]  # after a gap there may be more
-        self._cursor = min(chunk.next_cursor, self.size) if chunk.data else self.size
-        self._dropped += chunk.dropped
-        done = self._cursor >= self.size
+        if chunk.next_cursor - len(chunk.data) >= self.size:  # behind a gap stands what has come since
+            chunk = OutputChunk(cursor=self._cursor, data=b"", next_cursor=self._cursor)
+        cursor, data = chunk.next_cursor, chunk.data
         if self._text is not None:
-            data = await asyncio.to_thread(self._text.take, data, done)
-        self._last = Part(number, data, self._cursor, self._dropped, done)
+            cursor, data = await asyncio.to_thread(self._text.take, chunk, cursor >= self.size)
+        self._dropped += chunk.dropped
+        self._cursor = cursor if chunk.data else self.size
+        self._last = Part(number, data, self._cursor, self._dropped, self._cursor >= self.size)
         return self._last
 
 
 class _PlainText:
-    def __init__(self) -> None:
-        self._filter = OutputFilter(terminal=True)
-        self._open = ""
+    """Makes text of chunks: whole lines, as they come to their end."""
 
-    def take(self, data: bytes, final: bool) -> bytes:
-        text = self._open + self._filter.feed(data.replace(b"\r\n", b"\n"), final=final)
-        ended, newline, self._open = text.rpartition("\n")
-        if final or len(self._open) > _LINE_CHARS:
-            ended, newline, self._open = text, "", ""
-        return (without_styles(perform(drop_overwritten(ended))) + newline).encode("utf-8", "replace")
+    def __init__(self) -> None:
+        self._state = LogState()
+        self._open = b""
+
+    def take(self, chunk: OutputChunk, final: bool) -> tuple[int, bytes]:
+        """Take in the next chunk; gives the cursor at which to go on, and the text that is done."""
+        spans, cursor = self._state.feed(chunk, final=final)
+        ended, newline, self._open = (self._open + b"".join(span.data for span in spans)).rpartition(b"\n")
+        if final or not chunk.data or len(self._open) > _LINE_BYTES:
+            ended, newline, self._open = ended + newline + self._open, b"", b""
+        return cursor, without_styles(cleaned(ended, final=True)).encode("utf-8", "replace") + newline
 
 
 def file_name(info: SessionInfo, *, plain: bool) -> str:
