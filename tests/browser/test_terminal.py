@@ -147,6 +147,15 @@ def test_a_shell_in_the_terminal(lab: Lab):
     assert lab.js("() => navigator.clipboard.readText()") == "pasted ✓"
     assert term.rows.locator("> div").count() == shown
 
+    # What is selected is copied.
+    term.type("clear; echo copy''word\n")
+    term.see("copyword")
+    place = term.rows.locator("> div", has_text=re.compile("^copyword")).bounding_box()
+    assert place is not None
+    lab.page.mouse.dblclick(place["x"] + 20, place["y"] + place["height"] / 2)
+    term.press("Control+c")
+    lab.page.wait_for_function("async () => (await navigator.clipboard.readText()) === 'copyword'", timeout=DEADLINE)
+
     # A program that was killed on the whole screen leaves a terminal in which lines begin at the left.
     term.type("clear; printf '\\e[?1049h\\e[H'; printf 'o%s\\n' ne; printf 't%s\\n' wo\n")
     term.see("two")

@@ -14,7 +14,7 @@ from typing import Any, cast
 import pytest
 
 from tests.widgets.conftest import RecordingComm
-from vibesbox_kernel.errors import NoTerminalError, SessionNotFoundError
+from vibesbox_kernel.errors import NoTerminalError, SessionEndedError, SessionNotFoundError
 from vibesbox_kernel.models import IoMode
 from vibesbox_kernel.sessions import SessionManager
 from vibesbox_kernel.widgets import replay, terminal_stream
@@ -79,8 +79,7 @@ class Bench:
 
     def start(self, command: str, **options: Any) -> str:
         options.setdefault("io", IoMode.PTY)
-        pid = self.manager.engine.call(self.manager.start_session(command, **options))
-        return self.manager.info(pid).session_id
+        return self.manager.engine.call(self.manager.submit_session(command, **options))
 
     def open(self, session_id: str) -> Browser:
         terminal = self.views.show_terminal(self._publish, session_id)
@@ -91,6 +90,13 @@ class Bench:
         browser.say("hello")
         browser.say("size", rows=20, columns=70)
         return browser
+
+    def terminal_size(self, browser: Browser) -> tuple[int, int] | None:
+        try:
+            state = self.manager.engine.call(self.manager.terminal(browser.session_id))
+        except SessionEndedError:
+            return None
+        return state.rows, state.columns
 
     def _publish(self, data: dict[str, Any], *, display_id: str | None = None, update: bool = False) -> None:
         self.shown.append(data)
@@ -139,6 +145,14 @@ def test_who_opens_later_sees_what_was_there(bench: Bench):
     later.see(b"first")
     lead = [one for one in later.comm.custom if one["op"] == "lead"][-1]
     assert lead == {"op": "lead", "view": "v1", "rows": 20, "columns": 70}
+
+
+def test_a_session_that_was_queued_begins_with_the_size_of_the_view(bench: Bench):
+    first = bench.start("read x", name="first")
+    browser = bench.on("exec cat", after=[first])
+    until(lambda: bench.views._leads.of(browser.session_id).rows == 20)
+    bench.manager.engine.call(bench.manager.send_input(first, "\n"))
+    until(lambda: bench.terminal_size(browser) == (20, 70))
 
 
 def test_a_session_without_a_terminal_has_none_to_show(bench: Bench):

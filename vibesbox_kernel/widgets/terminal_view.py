@@ -110,6 +110,8 @@ class TerminalView(LiveWidget):
                 if event.session_id != self._session_id or event.kind is EventKind.OUTPUT:
                     continue
                 self._draw()
+                if event.kind is EventKind.STARTED:
+                    await self._apply_size()
                 if event.info.ended_at is not None:
                     await self._note_last_lines()
 
@@ -222,8 +224,15 @@ class TerminalView(LiveWidget):
                 # A program draws its screen anew when the size changes, and has to be asked that way.
                 await self._manager.resize(self._session_id, rows + 1, columns)
                 await asyncio.sleep(REDRAW_SECONDS)
-            if self._leads.of(self._session_id).view == view:
+            if self._leads.of(self._session_id) == Lead(view, rows, columns):
                 await self._manager.resize(self._session_id, rows, columns)
+
+    async def _apply_size(self) -> None:
+        """It was queued, or is started again: its terminal is new."""
+        lead = self._leads.of(self._session_id)
+        if lead.view and not self.refusal:
+            with contextlib.suppress(SessionEndedError, SessionNotFoundError, SessionOwnedError, BrokerError):
+                await self._manager.resize(self._session_id, lead.rows, lead.columns)
 
     # Its input
 

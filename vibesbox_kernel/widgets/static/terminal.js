@@ -10,6 +10,7 @@ const SCROLLBACK_ROWS = 5000;
 const TITLE_CHARS = 200;
 const NO_KEYS = ["keydown", "keypress", "keyup", "paste", "copy", "cut", "contextmenu"];
 const PLAIN = ["change:name", "change:state", "change:refusal", "change:folded", "change:notice"];
+const RESET = "\x1bc";
 const LEFT_OUT = "\x1b[2m[vibesbox: earlier output is left out here; %tail has all of it]\x1b[m\r\n";
 
 const element = (tag, className, text) => {
@@ -159,6 +160,7 @@ function render({ model, el }) {
     made.loadAddon(fit);
     let leading = false;
     let replaying = true; // until then xterm.js would answer questions of long ago
+    let shown = false; // something was replayed: it was opened before
     let redraw = false;
     let unacknowledged = 0;
     let lines = true; // whether a newline begins a line, as the session's terminal is set
@@ -190,7 +192,9 @@ function render({ model, el }) {
       redraw = false;
     };
     const type = (text, bytes) => {
-      if (replaying || !leading) return;
+      const byHand = globalThis.event instanceof UIEvent || globalThis.event instanceof ClipboardEvent;
+      if (!byHand && (replaying || !leading)) return; // an answer of xterm.js: of long ago, or another gives it
+      if (!leading) lead(true);
       if (model.get("refusal")) {
         setText(notice, model.get("refusal"));
         return;
@@ -215,16 +219,18 @@ function render({ model, el }) {
         if (message.dropped) setText(notice, `${message.dropped} bytes of its output were dropped.`);
         made.write(data, () => take(data.length));
       } else {
-        replaying = true;
-        redraw = message.redraw;
-        lines = message.lines;
-        made.options.convertEol = true;
-        made.reset();
+        made.write(RESET, () => { // behind what is still to be drawn
+          replaying = true;
+          lines = message.lines;
+          made.options.convertEol = true;
+        });
         if (!message.whole) made.write(LEFT_OUT);
         made.write(data, () => {
           take(data.length);
           replaying = false;
-          lead(true);
+          redraw = message.redraw;
+          if (leading || !shown) lead(true);
+          shown = true;
         });
       }
       tellScreen();
