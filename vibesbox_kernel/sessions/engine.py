@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import functools
 import logging
 import os
 import threading
@@ -42,8 +43,8 @@ class Engine:
         self._thread.start()
         self._finalizer = weakref.finalize(self, _stop_loop, self.loop)
         self._finalizer.atexit = False  # at exit there is more to do:
-        self._at_exit = weakref.WeakMethod(self.close)
-        atexit.register(_call_if_alive, self._at_exit)
+        self._at_exit = functools.partial(_call_if_alive, weakref.WeakMethod(self.close))
+        atexit.register(self._at_exit)
 
     @property
     def is_current(self) -> bool:
@@ -138,6 +139,7 @@ class Engine:
     def close(self) -> None:
         """Cancel what runs and end the thread. Idempotent."""
         self.close_soon()
+        atexit.unregister(self._at_exit)
         if not self.is_current and self._pid == os.getpid():
             self._thread.join(_CLOSE_SECONDS)
             self._break_promises()

@@ -70,7 +70,7 @@ class LiveWidget(anywidget.AnyWidget):
             return
         self._closed = True
         if manager.engine.loop.is_closed():  # and everything that ran on it is over
-            super().close()
+            self._close_comms()
         else:
             manager.engine.post(self._stop)
 
@@ -90,7 +90,13 @@ class LiveWidget(anywidget.AnyWidget):
     def _stop(self) -> None:
         for task in self._tasks:
             task.cancel()
+        self._close_comms()
+
+    def _close_comms(self) -> None:
+        """Our own, and that of the layout, which nobody else would close."""
+        layout = self.layout
         super().close()
+        layout.close()
 
     def _own(self, work: Work) -> asyncio.Task[None]:
         """Do something in the background, as long as this view lives."""
