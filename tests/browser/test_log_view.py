@@ -158,7 +158,8 @@ def test_a_log_lives_in_a_python_notebook_while_python_sleeps(lab: Lab, tmp_path
     """Jupyter: the page's messages go to a subshell, and not behind the cell."""
     gate = tmp_path / "gate"
     os.mkfifo(gate)
-    job = f"%session --bg --name job bash -c 'seq 500; read go <{gate}; seq 501 1000; sleep 600'"
+    long = "head -c 100000 /dev/zero | tr \\\\0 x"
+    job = f"%session --bg --name job bash -c 'seq 500; read go <{gate}; seq 501 1000; {long}; sleep 600'"
     notebook = lab.open(
         "python3",
         [f"%load_ext vibesbox\n{job}", "%tail -w job", "print('begun', flush=True); __import__('time').sleep(600)"],
@@ -172,6 +173,14 @@ def test_a_log_lives_in_a_python_notebook_while_python_sleeps(lab: Lab, tmp_path
     gate.write_text("go\n")
     log = Log(notebook, 1)
     log.sees(1000, "1000")
+    log.row(1001).get_by_role("button", name="95.4 kB of this line are not shown: show them in pieces").click()
+    piece = log.output.get_by_role("region", name="A long line")
+    expect(piece).to_contain_text("Line 1,001: bytes 0 to 32,768 of 100,000", timeout=DEADLINE)
+    for seen in ("32,768 to 65,536", "65,536 to 98,304", "98,304 to 100,000"):
+        piece.get_by_role("button", name="The next piece").press("Enter")
+        expect(piece).to_contain_text(f"Line 1,001: bytes {seen} of 100,000", timeout=DEADLINE)
+    piece.get_by_role("button", name="Close").click()
+    expect(log.box).to_be_focused(timeout=DEADLINE)
     log.press("Home")
     log.sees(1, "1")
     log.query.fill("77")

@@ -161,6 +161,7 @@ function render({ model, el }) {
   let age = 0;
   let hit = null; // the line that a search has gone to
   let wantsHit = false;
+  let wantsSight = false; // the match that was gone to is to be in sight, however long its line is
   let steps = []; // to matches before (true) and after (false) that are still to be taken
   let download = null;
   let piece = null;
@@ -240,6 +241,19 @@ function render({ model, el }) {
   pieceBox.role = "region";
   pieceBox.ariaLabel = "A long line";
   pieceBox.hidden = true;
+  const pieceFacts = element("span", "vb-facts");
+  const beforeButton = button("", "← before", "The piece before", () => {
+    if (piece.offset) openPiece(piece.line, Math.max(0, piece.offset - piece.step));
+  });
+  const afterButton = button("", "after →", "The next piece", () => {
+    if (piece.end < piece.size) openPiece(piece.line, piece.end);
+  });
+  const pieceBar = element("div", "vb-bar");
+  pieceBar.append(pieceFacts, beforeButton, afterButton, button("", "Close", "Close the long line", () => closePiece()));
+  const pieceText = element("pre");
+  pieceText.tabIndex = 0;
+  pieceText.ariaLabel = "Text of the long line";
+  pieceBox.append(pieceBar, pieceText);
   const notice = element("p", "vb-notice");
   notice.role = "status";
   root.append(bar, searchBar, frameBox, pieceBox, notice);
@@ -332,10 +346,20 @@ function render({ model, el }) {
   const drawRow = (row, n) => {
     const entry = lines.get(n);
     row.classList.toggle("vb-hit", n === hit);
-    if (row.shown === entry) return;
-    row.shown = entry;
-    if (entry) fillRow(row, entry.line, () => openPiece(n, 0));
-    else row.replaceChildren();
+    if (row.shown !== entry) {
+      row.shown = entry;
+      if (entry) fillRow(row, entry.line, () => openPiece(n, 0));
+      else row.replaceChildren();
+    }
+    if (n === hit && wantsSight && entry?.age === age) showAcross(row);
+  };
+  const showAcross = (row) => {
+    wantsSight = false;
+    const mark = row.querySelector("mark");
+    const [left, right] = mark ? [mark.offsetLeft, mark.offsetLeft + mark.offsetWidth] : [0, 0];
+    if (left - box.clientWidth / 4 < box.scrollLeft || right > box.scrollLeft + box.clientWidth) {
+      box.scrollLeft = right < box.clientWidth ? 0 : left - box.clientWidth / 2;
+    }
   };
   const drawRest = () => {
     const behind = state.total - seen;
@@ -451,6 +475,7 @@ function render({ model, el }) {
   };
   const goTo = (message) => {
     hit = message.line;
+    wantsSight = true;
     follow(false);
     if (hit < top || hit > top + viewPx / rowPx - 2) top = hit - viewPx / rowPx / 3;
     redraw();
@@ -459,7 +484,7 @@ function render({ model, el }) {
 
   // A line that is too long to be shown.
   const openPiece = (line, offset) => {
-    piece = { line, offset };
+    piece = { ...piece, line };
     send({ op: "piece", line, offset });
   };
   const closePiece = () => {
@@ -469,23 +494,17 @@ function render({ model, el }) {
   };
   const onPiece = (message) => {
     if (message.view !== view || !piece || message.line !== piece.line) return;
-    const { line, offset, end, size: whole, text } = message;
-    const bar = element("div", "vb-bar");
-    const where = `Line ${number.format(line + 1)}: bytes ${number.format(offset)} to ${number.format(end)} of ${number.format(whole)}`;
-    const step = message.step;
-    const before = button("", "← before", "The piece before", () => openPiece(line, Math.max(0, offset - step)));
-    const after = button("", "after →", "The next piece", () => openPiece(line, end));
-    before.disabled = offset === 0;
-    after.disabled = end >= whole;
-    bar.append(element("span", "vb-facts", where), before, after, button("", "Close", "Close the long line", closePiece));
-    const content = element("pre");
-    content.tabIndex = 0;
-    appendStyled(content, text, [], 0);
-    pieceBox.replaceChildren(bar, content);
-    if (pieceBox.hidden) {
-      pieceBox.hidden = false;
-      content.focus({ preventScroll: true });
-    }
+    piece = message;
+    const range = `bytes ${number.format(message.offset)} to ${number.format(message.end)} of ${number.format(message.size)}`;
+    setText(pieceFacts, `Line ${number.format(message.line + 1)}: ${range}`);
+    beforeButton.ariaDisabled = String(message.offset === 0);
+    afterButton.ariaDisabled = String(message.end >= message.size);
+    pieceText.replaceChildren();
+    appendStyled(pieceText, message.text, [], 0);
+    pieceText.scrollTop = 0;
+    if (!pieceBox.hidden) return;
+    pieceBox.hidden = false;
+    pieceText.focus({ preventScroll: true });
   };
 
   // Downloading.
