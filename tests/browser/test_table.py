@@ -309,6 +309,8 @@ def test_the_keyboard_alone_a_reload_and_no_kernel_at_all(lab: Lab) -> None:
     file = notebook.save()
     shown, _ = nbconvert.HTMLExporter().from_filename(str(file))
     assert shown.count('class="vibesbox-sessions"') == 1
+    notebook.restart()
+    sees(table.output, "The kernel of this table has ended")
     notebook.shut_down()
     page.reload()
     lab.wait_ready()

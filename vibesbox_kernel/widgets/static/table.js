@@ -4,6 +4,7 @@
 const PAGE_ROWS = 50;
 const SPARK_POINTS = 60;
 const ALIVE_MS = 30000; // the kernel stops measuring CPU and memory some time after the last view fell silent
+const GONE = "The kernel of this table has ended: it shows how things were. %ps -w shows a new one.";
 const PENDING_MS = 400; // a kernel that has not said by then that it has a click can not: Python is blocked
 const NOTE_MS = 8000;
 const SVG = "http://www.w3.org/2000/svg";
@@ -192,6 +193,7 @@ function render({ model, el }) {
   let page = 0;
   let sort = { key: "began", down: false };
   let watched = "";
+  let gone = false; // the kernel, or this table in it
   let focusId = null; // the row that the tab key leads to
 
   // The frame
@@ -262,10 +264,18 @@ function render({ model, el }) {
 
   // Calls
 
+  const tell = (message) => {
+    if (gone) return;
+    try {
+      model.send(message);
+    } catch {
+      onEnd(); // the connection is closed for good
+    }
+  };
   const call = (action, id, more = {}, { then, label } = {}) => {
     const name = `${me}-${++calledSoFar}`;
     calls.set(name, { action, id, then, took: false, sent: Date.now(), label });
-    model.send({ op: "do", call: name, action, id, ...more });
+    tell({ op: "do", call: name, action, id, ...more });
     setTimeout(drawAll, PENDING_MS + 20);
     drawAll();
     return name;
@@ -296,7 +306,7 @@ function render({ model, el }) {
   const isAlive = (row) => row.alive && !row.refusal;
   const act = (name, id) => {
     const row = rows.get(id);
-    if (!row || !isPossible(name, row) || isRefused(name, row) || isAtIt(name, row)) return;
+    if (gone || !row || !isPossible(name, row) || isRefused(name, row) || isAtIt(name, row)) return;
     if (name === "input" || name === "rename") return openForm(name, id);
     if (name === "durable") return call(name, id, { durable: !row.durable });
     if (name === "shell") return call(row.foreground ? "background" : "foreground", id);
@@ -352,11 +362,11 @@ function render({ model, el }) {
     const one = calls.get(message.call);
     if (!one?.piece) return; // another page's
     if (buffers?.[0]?.byteLength) one.piece(buffers[0].buffer ? buffers[0].buffer.slice(buffers[0].byteOffset, buffers[0].byteOffset + buffers[0].byteLength) : buffers[0]);
-    model.send({ op: "got", call: message.call, number: message.number });
+    tell({ op: "got", call: message.call, number: message.number });
   };
 
   const askToKillAll = () => {
-    const ids = order.filter((id) => isAlive(rows.get(id)));
+    const ids = gone ? [] : order.filter((id) => isAlive(rows.get(id)));
     question.replaceChildren();
     if (!ids.length) {
       note("", "none of the sessions that are shown can be ended");
@@ -492,7 +502,7 @@ function render({ model, el }) {
     details.set(id, { tr, tools, buttons, form, noted, facts, plots, plotBox, tree, command, maskIfAsked: null });
     setAttribute(view.expand, "aria-expanded", "true");
     setText(view.expand, "▾");
-    model.send({ op: "open", view: me, id });
+    tell({ op: "open", view: me, id });
     drawDetail(id);
   };
   const shutDetails = (id) => {
@@ -506,7 +516,7 @@ function render({ model, el }) {
       setAttribute(view.expand, "aria-expanded", "false");
       setText(view.expand, "▸");
     }
-    model.send({ op: "shut", view: me, id });
+    tell({ op: "shut", view: me, id });
   };
   const toggleDetails = (id) => (details.has(id) ? shutDetails(id) : openDetails(id));
 
@@ -613,11 +623,11 @@ function render({ model, el }) {
     setAttribute(node, "aria-label", label ? `${label}${why}` : why ? `${title}${why}` : null);
     const says = refused ? row.refusal : pending ? "The kernel has not taken it yet: Python is busy." : (node.dataset.hint ?? "");
     if (node.title !== says) node.title = says;
-    setAttribute(node, "aria-disabled", String(Boolean(mine || busy || refused)));
+    setAttribute(node, "aria-disabled", String(Boolean(gone || mine || busy || refused)));
     setAttribute(node, "aria-busy", String(Boolean(mine || busy)));
   };
 
-  const elapsed = (row) => row.elapsed ?? duration(Date.now() / 1000 + clockSkew - row.started);
+  const elapsed = (row) => row.elapsed ?? (gone ? "" : duration(Date.now() / 1000 + clockSkew - row.started));
 
   const drawRow = (id) => {
     const [view, row] = [views.get(id), rows.get(id)];
@@ -780,7 +790,7 @@ function render({ model, el }) {
     const seen = ids.join();
     if (seen === watched) return;
     watched = seen;
-    model.send({ op: "view", view: me, ids });
+    tell({ op: "view", view: me, ids });
   };
 
   // The keyboard: one row is reached by the tab key, the others from there by arrows
@@ -838,7 +848,7 @@ function render({ model, el }) {
     if (message.full) {
       rows.clear();
     } else if (message.number !== (number ?? 0) + 1) {
-      if (number !== null) model.send({ op: "hello" });
+      if (number !== null) tell({ op: "hello" });
       number = null; // what was missed comes with all rows
       return;
     }
@@ -886,7 +896,7 @@ function render({ model, el }) {
   const drawAll = () => {
     for (const id of views.keys()) drawRow(id);
     const words = notes.get("");
-    setText(notice, [model.get("notice"), words?.words].filter(Boolean).join(" "));
+    setText(notice, gone ? GONE : [model.get("notice"), words?.words].filter(Boolean).join(" "));
     const ending = [...calls.values()].find((one) => one.action === "terminate_all");
     setText(killAll, ending ? (ending.took || Date.now() - ending.sent < PENDING_MS ? "ending…" : "pending") : "Kill all shown…");
   };
@@ -921,19 +931,33 @@ function render({ model, el }) {
     }
   };
 
+  // A comm that has ended does not come back: a restarted kernel knows nothing of this table.
+  const onEnd = () => {
+    if (gone) return;
+    gone = true;
+    root.classList.add("vb-gone");
+    clearInterval(second);
+    clearInterval(alive);
+    setText(status, GONE);
+    drawAll();
+  };
+
   const CHANGES = ["change:caption", "change:notice"];
+  const ENDS = ["comm:close", "comm_live_update"];
   for (const event of CHANGES) model.on(event, drawFrame);
+  for (const event of ENDS) model.on(event, onEnd);
   model.on("msg:custom", onMessage);
   const second = setInterval(tick, 1000);
-  const alive = setInterval(() => model.send({ op: number === null ? "hello" : "alive" }), ALIVE_MS);
+  const alive = setInterval(() => tell({ op: number === null ? "hello" : "alive" }), ALIVE_MS);
   drawFrame();
-  model.send({ op: "hello" });
+  tell({ op: "hello" });
   return () => {
     clearInterval(second);
     clearInterval(alive);
-    for (const id of details.keys()) model.send({ op: "shut", view: me, id });
-    model.send({ op: "view", view: me, ids: [] });
+    for (const id of details.keys()) tell({ op: "shut", view: me, id });
+    tell({ op: "view", view: me, ids: [] });
     for (const event of CHANGES) model.off(event, drawFrame);
+    for (const event of ENDS) model.off(event, onEnd);
     model.off("msg:custom", onMessage);
   };
 }
