@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any, cast
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.shell.fake_manager import FakeManager, FakeSession
 from vibesbox_kernel.models import OutputChunk, StreamName
 from vibesbox_kernel.shell import log_index, log_reader
-from vibesbox_kernel.shell.log_index import LogIndex
-from vibesbox_kernel.shell.log_lines import Kind, LogLine
+from vibesbox_kernel.shell.log_index import LogIndex, LogMark
+from vibesbox_kernel.shell.log_lines import Gatherer, Kind, LogLine, RawLine
 from vibesbox_kernel.shell.log_query import LogQuery, QueryError
 from vibesbox_kernel.shell.log_reader import LogReader
 from vibesbox_kernel.shell.log_scan import LogState
@@ -119,6 +119,7 @@ def test_what_is_drawn_on_a_screen_is_no_text():
     assert drawn(b"a\x1b[?1h\x1b[Hdrawn\n\x1b[?1lb") == (b"a\x1b[?1hb", 14)
 
 
+@settings(deadline=None)
 @given(STREAMS, st.lists(st.integers(0, 200), max_size=8))
 def test_any_output_cut_anywhere_is_the_same_text(data, cuts):
     places = sorted(min(cut, len(data)) for cut in cuts)
@@ -128,14 +129,22 @@ def test_any_output_cut_anywhere_is_the_same_text(data, cuts):
 # Lines
 
 
-@given(STREAMS)
-async def test_the_lines_are_as_many_as_were_counted_and_hold_every_byte(data):
-    log = Log(data)
-    lines = await log.lines()
-    index = log.index
-    assert [line.number for line in lines] == list(range(index.total))
-    ended = sum(line.size for line in lines) + index.ends
-    assert ended == index.cursor
+@settings(deadline=None)
+@given(STREAMS, st.lists(st.integers(0, 200), max_size=8))
+def test_the_lines_are_as_many_as_were_counted_and_hold_every_byte(data, cuts):
+    places = sorted({*(min(cut, len(data)) for cut in cuts), len(data)})
+    counted = LogState()
+    ends = sum(
+        span.data.count(b"\n") for span in counted.feed(OutputChunk(cursor=0, data=data, next_cursor=len(data)))[0]
+    )
+    gatherer = Gatherer(LogMark(0, 0))
+    lines: list[RawLine] = []
+    for end in places:
+        chunk = OutputChunk(cursor=gatherer.cursor, data=data[gatherer.cursor : end], next_cursor=end)
+        lines += gatherer.feed(chunk, final=end == len(data))
+    assert [line.number for line in lines] == list(range(ends))
+    assert gatherer.line.number == ends
+    assert sum(line.size for line in [*lines, gatherer.line]) + ends == len(data)
 
 
 async def test_a_line_is_found_from_any_mark(monkeypatch):

@@ -241,7 +241,7 @@ function render({ model, el }) {
   pieceBox.role = "region";
   pieceBox.ariaLabel = "A long line";
   pieceBox.hidden = true;
-  const pieceFacts = element("span", "vb-facts");
+  const pieceFacts = element("span", "vb-where");
   const beforeButton = button("", "← before", "The piece before", () => {
     if (piece.offset) openPiece(piece.line, Math.max(0, piece.offset - piece.step));
   });
