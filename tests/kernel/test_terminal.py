@@ -86,3 +86,12 @@ def test_where_nobody_answers_nothing_is_offered(kernel: Driver, tmp_path: Path)
     gate.write_text("go\n")
     kernel.finish(request)
     assert offered(kernel, request) == []
+
+
+def test_a_program_that_takes_keys_is_offered_a_terminal_too(kernel: Driver) -> None:
+    """Ours: a REPL with a line editor, for one; a cell has no keyboard."""
+    request = kernel.start('read -n 1 -s key; echo "got $key"', allow_stdin=True)
+    shown = offer(kernel, request)
+    kernel.wait_text(request, "%fg -w ")
+    kernel.send_comm(shown["data"][VIEW]["model_id"], {"op": "type", "view": "v", "text": "x"})
+    assert kernel.finish(request).text.endswith("got x\n")

@@ -171,15 +171,18 @@ class Conversation:
             return
         self._said.add(_KEYS)
         info = self._manager.info(self._session_id)
+        ref = info.name or info.pid
         processes: tuple[ProcessInfo, ...] = ()
         with contextlib.suppress(SessionEndedError):
             processes = await self._manager.processes(self._session_id, awaited=True)
         who = named(processes[-1:], leader=info.pid) or "a program"
         say(
             self._line,
-            f"{who} takes single keys, and a cell has no keyboard: %send {info.name or info.pid} -n TEXT types them, "
-            "from a subshell or once %bg has sent the cell away; an interrupt ends it",
+            f"{who} takes single keys, and a cell has no keyboard: in a notebook a button, or %fg -w {ref}, opens a "
+            f"terminal for it; %send {ref} -n TEXT types them, from a subshell or once %bg has sent the cell away; an "
+            "interrupt ends it",
         )
+        self._pump.offer_terminal()
 
     def _say_once(self, notice: str) -> None:
         if notice not in self._said:

@@ -205,10 +205,10 @@ class OutputPump:
                 say(self._sink, notice)
                 self._head.count(notice)
                 self._spend(notice)
-                self._offer_terminal()
+                self.offer_terminal()
 
-    def _offer_terminal(self) -> None:
-        """Once: the terminal, or the offer, stays where it is."""
+    def offer_terminal(self) -> None:
+        """Offer a terminal on the session, if it has one; once: the terminal, or the offer, stays where it is."""
         if not self._offered and self._manager.info(self._session_id).io.is_terminal:
             self._offered = True
             self._sink.offer_terminal(self._session_id)

@@ -80,6 +80,18 @@ const screenText = (term) => {
   return lines.join("\n").replace(/\n+$/, "");
 };
 
+// No piece ends within a character.
+const piecesOf = (text) => {
+  const pieces = [];
+  for (let at = 0; at < text.length; ) {
+    const end = at + PIECE_CHARS;
+    const cut = text.codePointAt(end - 1) > 0xffff ? end - 1 : end;
+    pieces.push(text.slice(at, cut));
+    at = cut;
+  }
+  return pieces;
+};
+
 const isWayOut = (event) => event.key === "Escape" && event.ctrlKey && (event.shiftKey || event.altKey);
 
 function render({ model, el }) {
@@ -134,9 +146,9 @@ function render({ model, el }) {
     const impatient = setTimeout(() => setText(notice, "Waiting for the kernel …"), PATIENCE_MS);
     cleanups.push(() => clearTimeout(impatient));
     const library = await loadLibrary(model);
-    if (!root.isConnected && cleanups.ended) return;
     clearTimeout(impatient);
-    setText(notice, "");
+    if (cleanups.ended) return;
+    setText(notice, model.get("notice"));
     term = await start(library);
   };
 
@@ -199,9 +211,7 @@ function render({ model, el }) {
         setText(notice, model.get("refusal"));
         return;
       }
-      for (let at = 0; at < text.length; at += PIECE_CHARS) {
-        tell({ op: "type", text: text.slice(at, at + PIECE_CHARS), bytes });
-      }
+      for (const piece of piecesOf(text)) tell({ op: "type", text: piece, bytes });
     };
     const onMessage = (message, buffers) => {
       if (message?.op === "lead") {
@@ -298,6 +308,7 @@ function render({ model, el }) {
   let unfolded = false;
   open.onclick = () => {
     unfolded = true;
+    setText(open, "Opening …"); // it may take a while, where no click comes through while Python is busy
     model.send({ op: "unfold" });
   };
   const stop = (event) => event.stopPropagation();
