@@ -24,6 +24,7 @@ MAX_LIVE = 20
 """More are shown as they are when they are shown, and change no more: a page bears so many messages only."""
 
 _LAST_LINE_CHARS = 160
+_COMMAND_CHARS = 60
 _DOT = '<span aria-hidden="true" style="color:var({colour})">\u25cf</span>'
 _GREEN, _YELLOW = "--jp-success-color1, green", "--jp-warn-color1, orange"
 _RED, _GREY = "--jp-error-color1, red", "--jp-ui-font-color2, gray"
@@ -108,10 +109,14 @@ def describe(info: SessionInfo, now: datetime, *, last_line: str = "") -> dict[s
     said = f"<br><code>{escape(last_line)}</code>" if last_line else ""
     html = (
         f'<div class="vibesbox-session">{_DOT.format(colour=_colour(info))} <b>{escape(label(info))}</b>'
-        f" {escape(words)} <code>{escape(command[:80])}</code>{said}</div>"
+        f" {escape(words)} <code>{escape(_cut(command))}</code>{said}</div>"
     )
     text = f"{label(info)}: {words}: {command}" + (f"\n{last_line}" if last_line else "")
     return {"text/plain": text, "text/html": html}
+
+
+def _cut(command: str) -> str:
+    return command if len(command) <= _COMMAND_CHARS else f"{command[: _COMMAND_CHARS - 1]}…"
 
 
 def _plain(line: str) -> str:
