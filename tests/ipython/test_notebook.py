@@ -168,6 +168,15 @@ def test_the_table_has_a_static_twin_for_front_ends_without_widgets(notebook):
     assert "pictured" in twin["text/plain"]
 
 
+def test_a_log_has_the_last_lines_for_front_ends_without_widgets(notebook):
+    """Ours: nbconvert and GitHub show the picture."""
+    notebook.run("%session --name counted seq 30")
+    live, twin = (one["data"] for one in notebook.run("%tail -w -n 2 counted").of_kind("display_data"))
+    assert "application/vnd.jupyter.widget-view+json" in live
+    assert "<pre>29\n30</pre>" in twin["text/html"]
+    assert twin["text/plain"].endswith("\n29\n30\n")
+
+
 def test_output_of_a_background_session_comes_to_its_own_cell(notebook, blocking_lifeline):
     """Ours: whatever runs now."""
     request = notebook.start("%%session --bg --name late\nread line; echo late output")

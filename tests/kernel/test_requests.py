@@ -110,6 +110,15 @@ def test_a_live_table_is_a_view_and_its_static_picture(kernel: Driver) -> None:
     assert picture["transient"]["display_id"]
 
 
+def test_a_live_log_is_a_view_and_its_last_lines(kernel: Driver) -> None:
+    kernel.run("%%session --name counted\nseq 30")
+    live, picture = kernel.run("%tail -w -n 2 counted").of_kind("display_data")
+    assert "application/vnd.jupyter.widget-view+json" in live["data"]
+    assert picture["data"]["text/plain"].endswith("; the end of its output:\n29\n30\n")
+    assert '<div class="vb-static-' in picture["data"]["text/html"]
+    assert kernel.run("%tail -w nothing").content["ename"] == "SessionNotFoundError"
+
+
 def test_the_table_follows_sessions_and_its_button_kills_while_a_cell_runs(
     kernel: Driver, blocking_lifeline: BlockingLifeline
 ) -> None:

@@ -152,7 +152,7 @@ def test_nothing_is_sent_when_nothing_changes_or_nobody_looks(bench: Bench, gate
     assert browser.comm.custom == []
     browser.say("hello")
     browser.wait(lambda: browser.lines == {0: "one"})
-    browser.say("alive")
+    browser.say("alive", n=browser.state["n"])
     browser.say("place", line=0, following=True, rows=20)
     browser.ask("goto", line=0, back=False)  # it is answered after all of that
     told = len(browser.heard("state"))
@@ -196,6 +196,14 @@ def test_who_does_not_keep_up_is_told_less_often(bench: Bench, monkeypatch: pyte
     assert browser.state["total"] == before
     browser.acknowledge()
     browser.wait(lambda: browser.state["total"] > before)
+
+
+def test_who_has_missed_a_message_is_told_again(bench: Bench):
+    browser = bench.on(bench.run("seq 500"))
+    told = len(browser.heard("state"))
+    browser.say("alive", n=0)
+    browser.wait(lambda: len(browser.heard("state")) > told)
+    assert (browser.state["total"], browser.state["tail"]["lines"][-1]) == (500, "500")
 
 
 def test_who_comes_back_is_where_it_was(bench: Bench):

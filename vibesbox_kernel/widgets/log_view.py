@@ -249,6 +249,10 @@ class LogView(LiveWidget):
         if op == "ack":
             self._heard = max(self._heard, min(number_in(message, "n"), self._sent))
             self._news_of_viewers.set()
+        elif op == "alive":
+            if number_in(message, "n") < self._sent:  # a message was lost on its way: say it all once more
+                self._told, self._sent_lines = {}, 0
+            self._pace.mark()  # it may have been away for long
         elif op == "place":
             self._place = Place(number_in(message, "line"), bool(message.get("following")))
             self._viewers[view].rows = max(1, min(number_in(message, "rows"), MAX_ROWS))

@@ -622,7 +622,7 @@ function render({ model, el }) {
   document.addEventListener("pointerup", onPointerUp);
   for (const event of ["change:title", "change:notice"]) model.on(event, drawTitle);
   model.on("msg:custom", onMessage);
-  const alive = setInterval(() => send({ op: "alive" }), ALIVE_MS);
+  const alive = setInterval(() => send({ op: "alive", n: state.n || 0 }), ALIVE_MS);
   const hello = () => {
     if (heard) return;
     send({ op: "hello", rows: MAX_WINDOW_LINES / 2 });
