@@ -235,7 +235,8 @@ def _html_row(info: SessionInfo, now: datetime, layout: _Layout) -> str:
                 f' title="{escape(info.command[:_LONGEST_COMMAND])}"',
                 f"<code>{escape(_cut(text, 80))}</code>",
             )
-        cells.append(f'<td style="{_alignment(heading)}"{title}>{shown}</td>')
+        font = ";font-family:monospace" if heading == _PROGRESS else ""  # or its bars would differ in length
+        cells.append(f'<td style="{_alignment(heading)}{font}"{title}>{shown}</td>')
     return f"<tr>{''.join(cells)}</tr>"
 
 
