@@ -47,6 +47,20 @@ LINES_SECONDS = 0.2
 LOOK_SECONDS = 1.0
 MAX_VIEWS = 8
 MAX_WATCHED = 200
+_PARTS = (
+    "table/dom.js",
+    "table/words.js",
+    "table/plots.js",
+    "table/columns.js",
+    "table/calls.js",
+    "table/actions.js",
+    "table/forms.js",
+    "table/details.js",
+    "table/rows.js",
+    "table/frame.js",
+    "table.js",
+)
+"""A page loads a widget's module as one text; these are its parts in their order."""
 
 
 class SessionTable(LiveWidget):
@@ -62,7 +76,7 @@ class SessionTable(LiveWidget):
         only: The id of the one session to show, with its details.
     """
 
-    _esm = STATIC / "table.js"
+    _esm = "\n".join((STATIC / name).read_text("utf-8") for name in _PARTS)
     _css = STATIC / "table.css"
     noun = "table"
 
