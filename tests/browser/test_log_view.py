@@ -131,13 +131,11 @@ def test_a_log_follows_goes_back_finds_and_is_there_after_a_reload(lab: Lab, tmp
         lab.screenshot(SHOTS / "log-dark.png")
         expect(log.row(300).locator("mark")).to_be_in_viewport(timeout=DEADLINE)
 
-    seen = log.numbers()
     notebook.reload()
     log = Log(notebook, 0)
     log.sees(300, "step 299")
     expect(log.row(300).locator("mark")).to_have_text("step 299", timeout=DEADLINE)
     expect(log.query).to_have_value("step 29[5-9]", timeout=DEADLINE)
-    assert set(log.numbers()) & set(seen)
     before = log.total()
     expect(log.region.locator(".vb-facts")).not_to_contain_text(f"{before:,} lines", timeout=DEADLINE)  # it goes on
     log.press("End")

@@ -612,7 +612,12 @@ function render({ model, el }) {
     dragging = false;
   };
   const measure = () => {
-    rowPx = Math.max(8, Math.ceil(parseFloat(getComputedStyle(box).fontSize) * 1.4));
+    const wanted = Math.max(8, Math.ceil(parseFloat(getComputedStyle(box).fontSize) * 1.4));
+    if (wanted !== rowPx) {
+      rowPx = wanted;
+      rows.clear();
+      sheet.replaceChildren();
+    }
     viewPx = box.clientHeight;
     redraw();
   };
