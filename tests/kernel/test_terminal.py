@@ -13,9 +13,11 @@ VIEW = "application/vnd.jupyter.widget-view+json"
 
 def test_a_terminal_is_a_view_and_its_static_picture(kernel: Driver) -> None:
     kernel.run("%%session --bg --name shown\necho '<in> the terminal'; exec cat")
+    kernel.wait_until(lambda: "terminal" in kernel.run("%tail shown").text)
     live, picture = kernel.run("%fg -w shown").of_kind("display_data")
     assert VIEW in live["data"]
     assert picture["data"]["text/plain"].startswith("Terminal of shown (pid ")
+    assert picture["data"]["text/plain"].endswith("\n<in> the terminal\n")
     assert '<div class="vb-static-' in picture["data"]["text/html"]
     assert picture["transient"]["display_id"]
     kernel.run("%kill shown")

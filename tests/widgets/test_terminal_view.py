@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
 import threading
@@ -82,7 +83,7 @@ class Bench:
         return self.manager.engine.call(self.manager.submit_session(command, **options))
 
     def open(self, session_id: str) -> Browser:
-        terminal = self.views.show_terminal(self._publish, session_id)
+        terminal = self.manager.engine.call(self.views.show_terminal(self._publish, session_id))
         return Browser(terminal)
 
     def on(self, command: str, **options: Any) -> Browser:
@@ -207,6 +208,17 @@ def test_the_newest_end_is_shown_to_who_was_left_behind(bench: Bench, monkeypatc
     browser.say("taken", bytes=10_000)
     browser.see(b"\n40000\n")
     assert b"\n1\n2\n" not in browser.written
+
+
+def test_the_picture_has_the_last_lines_and_then_what_a_browser_sees(bench: Bench):
+    session_id = bench.start("echo '<first>'; exec cat")
+    until(lambda: bench.manager.output_end(session_id) > 0)
+    browser = bench.open(session_id)
+    picture = bench.shown[-1]
+    assert re.fullmatch(r"Terminal of pid \d+: (running|waits for input)\n<first>\n", picture["text/plain"])
+    assert "&lt;first&gt;" in picture["text/html"]
+    browser.say("screen", text="as seen")
+    until(lambda: browser.terminal.picture.endswith("\nas seen\n"))
 
 
 def test_the_end_is_told_and_input_refused(bench: Bench):

@@ -277,7 +277,7 @@ class Magics:
                 self._call(self._views.show_log(output.display, info.session_id, lines=args.lines))
             case FgArgs(widget=True) as args if output is not None:
                 info = self._call(find(self._manager, args.ref))
-                self._views.show_terminal(output.display, info.session_id)
+                self._call(self._views.show_terminal(output.display, info.session_id))
             case FgArgs(widget=True):
                 write(_NO_TERMINAL)
                 return False

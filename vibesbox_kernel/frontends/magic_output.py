@@ -92,7 +92,7 @@ class MagicDoor:
                 return None
             case FgArgs(widget=True) as args:
                 info = await find(self._manager, args.ref)
-                self._views.show_terminal(output.display, info.session_id)
+                await self._views.show_terminal(output.display, info.session_id)
                 return None
             case PsArgs(follow=True) as args:
                 await self._watch(args, output)

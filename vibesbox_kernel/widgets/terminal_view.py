@@ -67,6 +67,7 @@ class TerminalView(LiveWidget):
         self._session_id = session_id
         self._leads = leads
         self._screen = ""
+        self._screen_is_seen = False
         self._over = False
         self._views: dict[str, tuple[TerminalStream, asyncio.Task[None]]] = {}
         self._typed: asyncio.Queue[bytes] = asyncio.Queue()
@@ -105,7 +106,7 @@ class TerminalView(LiveWidget):
     async def _follow(self) -> None:
         async with self._manager.events() as events:
             self._draw()
-            await self._note_last_lines()
+            await self.note_last_lines()
             async for event in events:
                 if event.session_id != self._session_id or event.kind is EventKind.OUTPUT:
                     continue
@@ -113,7 +114,7 @@ class TerminalView(LiveWidget):
                 if event.kind is EventKind.STARTED:
                     await self._apply_size()
                 if event.info.ended_at is not None:
-                    await self._note_last_lines()
+                    await self.note_last_lines()
 
     def _draw(self) -> None:
         with self.hold_sync():
@@ -139,9 +140,9 @@ class TerminalView(LiveWidget):
             return f"{label(info)} {whose}: it can be looked at, and takes no input from here."
         return ""
 
-    async def _note_last_lines(self) -> None:
-        """For the static picture, until a browser has said what is on the screen."""
-        if not self._screen:
+    async def note_last_lines(self) -> None:
+        """Have the last lines of output in the picture, until a browser says what is on the screen."""
+        if not self._screen_is_seen:
             with contextlib.suppress(SessionNotFoundError, BrokerError):
                 lines = await self._manager.tail(self._session_id, _LAST_LINES)
                 self._screen = without_styles(OutputFilter().feed(lines.encode(), final=True))[-MAX_SCREEN_CHARS:]
@@ -174,7 +175,7 @@ class TerminalView(LiveWidget):
             case "left":
                 self._leave_keyboard()
             case "screen":
-                self._screen = str(message.get("text", ""))[:MAX_SCREEN_CHARS]
+                self._screen, self._screen_is_seen = str(message.get("text", ""))[:MAX_SCREEN_CHARS], True
                 self._tell_change()
 
     def _show(self, view: str) -> None:

@@ -115,7 +115,7 @@ class Views:
             if kind == "log":
                 await self.show_log(publish, session_id)
             else:
-                self.show_terminal(publish, session_id)
+                await self.show_terminal(publish, session_id)
 
         table = SessionTable(
             self._manager,
@@ -127,7 +127,7 @@ class Views:
         self._shown.add(table)
         return table
 
-    def show_terminal(self, publish: Publish, session_id: str) -> TerminalView:
+    async def show_terminal(self, publish: Publish, session_id: str) -> TerminalView:
         """Show a terminal on a session.
 
         Args:
@@ -142,6 +142,7 @@ class Views:
         if not info.io.is_terminal:
             raise NoTerminalError(label(info), info.io)
         terminal = TerminalView(self._manager, info.session_id, leads=self._leads)
+        await terminal.note_last_lines()
         show_live(
             terminal,
             publish,
