@@ -94,6 +94,7 @@ def test_the_next_kernel_knows_what_the_last_one_ran(new_kernel: Callable[[], Dr
     assert texts(ask(second, "tail", n=10)) == ["echo 'of the\nfirst'", "exit"]
     second.run("echo second")
     first.run("echo third")
+    ask(first, "tail")  # answered when it is in the file
     assert texts(ask(second, "tail", n=2)) == ["echo third", "echo second"]
     assert texts(ask(second, "range", session=-1)) == ["echo 'of the\nfirst'", "exit", "echo third"]
 

@@ -47,7 +47,12 @@ class Run:
     def text(self, source: str, *, nth: int = 0) -> str:
         """What one of the cells has shown up to now whose code holds a text."""
         requests = [ran for cell, ran in zip(self._cells, self._requests, strict=False) if source in cell.source]
-        return "".join(map(_shown, self._kernel.seen(requests[nth])))
+        shown: list[str] = []
+        for message in self._kernel.seen(requests[nth]):
+            if message["msg_type"] == "clear_output":  # a line that was there only while nothing came
+                shown.clear()
+            shown.append(_shown(message))
+        return "".join(shown)
 
 
 def _shown(message: Message) -> str:

@@ -52,7 +52,7 @@ def test_scripts_show_their_output_and_share_their_shell(executed):
 
 def test_the_server_runs_in_the_background_and_python_fetches_from_it(executed):
     assert re.search(r"^web \(pid \d+\) runs in the background", executed.text("-m http.server"), re.MULTILINE)
-    assert re.search(r"<Session web \(pid \d+\): running: ", executed.text("%info web"))
+    assert re.search(r"^web \(pid \d+\): running · ", executed.text("%info web"))
     assert executed.text("urlopen(url + ").startswith("365 days, at most 1")
     assert '"GET /visitors.csv HTTP/1.1" 200' in executed.text("%tail web")
 

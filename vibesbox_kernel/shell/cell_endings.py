@@ -94,7 +94,7 @@ class CellEndings:
         end = await wait_for_end(
             self._manager,
             running.waiting,
-            interrupted=lambda: running.interruption.requested,
+            sent=lambda: running.interruption.sent,
             hands_on=lambda: running.foreground and running.script.replacement is None,
         )
         took = time.monotonic() - running.turn.came_at

@@ -45,6 +45,13 @@ class Interruption:
         self.requested = False
         self.escalated = False
 
+    @property
+    def sent(self) -> signal.Signals | None:
+        """What was sent last, as far as a program can see it: SIGINT, or SIGTERM; None before."""
+        if not self.requested:
+            return None
+        return signal.SIGTERM if self.escalated else signal.SIGINT
+
     async def request(self) -> None:
         """The user interrupts, perhaps not for the first time.
 

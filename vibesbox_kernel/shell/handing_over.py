@@ -51,14 +51,18 @@ class CellEnd:
 
 
 async def wait_for_end(
-    manager: SessionManager, waiting: WaitingBash, *, interrupted: Callable[[], bool], hands_on: Callable[[], bool]
+    manager: SessionManager,
+    waiting: WaitingBash,
+    *,
+    sent: Callable[[], signal.Signals | None],
+    hands_on: Callable[[], bool],
 ) -> CellEnd:
     """Wait until a cell's bash hands over, take its status, and let it go or keep it. Runs on the engine.
 
     Args:
         manager: Whose session it is.
         waiting: The bash, which has begun.
-        interrupted: Whether the user has interrupted the cell.
+        sent: Which signal the cell was ended by, if it was: SIGINT, or SIGTERM after it.
         hands_on: Whether what it leaves may be the next cell's.
     """
     session_id = waiting.session_id
@@ -76,7 +80,7 @@ async def wait_for_end(
         waiting.directory.let_go()
         await manager.resume_session(session_id)
     descriptors, lost = await _take_descriptors(manager, waiting, handover, dump) if hands_on() else (None, ())
-    end = await _settle(manager, waiting, handover, dump, interrupted=interrupted())
+    end = await _settle(manager, waiting, handover, dump, sent=sent())
     return replace(end, descriptors=descriptors, lost_descriptors=lost)
 
 
@@ -112,12 +116,12 @@ async def _settle(
     handover: Handover,
     dump: Dump,
     *,
-    interrupted: bool,
+    sent: signal.Signals | None,
 ) -> CellEnd:
     session_id = waiting.session_id
     if not dump.way.certain and not handover.others:
         return await _by_its_real_end(manager, waiting, dump)
-    code = _best_guess(dump, interrupted=interrupted)
+    code = _best_guess(dump, sent=sent)
     if handover.others:
         waiting.directory.let_keep()
     try:
@@ -157,12 +161,12 @@ async def _without_handover(
     return CellEnd(status, dump, others, info.end_reason)
 
 
-def _best_guess(dump: Dump, *, interrupted: bool) -> int:
+def _best_guess(dump: Dump, *, sent: signal.Signals | None) -> int:
     """The exit code of a bash that must stay for its background jobs: a signal that ended it will never be known."""
     if dump.way.certain:
         return dump.code
-    if interrupted:
-        return 128 + signal.SIGINT
+    if sent is not None:
+        return 128 + sent
     if dump.way is Way.TRAP and dump.code == 0:
         return 128 + signal.SIGTERM
     return dump.code
