@@ -84,16 +84,16 @@ class Log:
 
 
 def test_a_log_follows_goes_back_finds_and_is_there_after_a_reload(lab: Lab, tmp_path: Path):
-    gate = tmp_path / "gate"
+    gate, stop = tmp_path / "gate", tmp_path / "stop"
     os.mkfifo(gate)
     styles = r"\e[1mbold\e[0m \e[3mitalic\e[0m \e[4munder\e[0m \e[7minverse\e[0m \e[31mred\e[0m \e[38;5;208morange\e[0m"
     job = (
         "%%session --bg --io split --name build\n"
         rf"printf '{styles} \e[38;2;100;200;50mgreen\e[0m \e[44;97mwhite\e[0m\n'; for i in {{1..300}}; do echo step $i;"
         rf" done; printf '\e[?1049hfoo\nbar\e[?1049lback\n'; read go <{gate}; echo trouble >&2; read go <{gate};"
-        " for ((i = 301; ; i++)); do echo step $i; sleep 0.02; done"
+        f" for ((i = 301; ; i++)); do echo step $i; [[ ! -e {stop} ]] || exit 3; sleep 0.02; done"
     )
-    notebook = lab.open("vibesbox", ["%tail -w build", job, "echo begun; sleep 600", "%kill build"])
+    notebook = lab.open("vibesbox", ["%tail -w build", job, "echo begun; sleep 600"])
     notebook.run(1)
     notebook.run(0)  # above it, where its output does not move it
     notebook.start(2)  # from here on a cell runs, all the time
@@ -145,10 +145,8 @@ def test_a_log_follows_goes_back_finds_and_is_there_after_a_reload(lab: Lab, tmp
     handle = lab.page.wait_for_function(ROWS_BEHIND, arg=[log.box.element_handle(), before])
     rows = handle.json_value()
     assert [text for _, text in rows] == [f"step {line - 2}" for line, _ in rows]  # three lines before them are none
-    notebook.interrupt()
-    notebook.wait_idle()
-    notebook.run(3)
-    expect(log.region.locator(".vb-facts")).to_contain_text("killed", timeout=DEADLINE)
+    stop.touch()
+    expect(log.region.locator(".vb-facts")).to_contain_text("exited (exit 3)", timeout=DEADLINE)
     assert lab.errors() == []
 
 
