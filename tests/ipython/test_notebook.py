@@ -92,7 +92,7 @@ def test_a_session_ends_and_is_reaped_while_python_blocks_the_main_thread(notebo
     assert not _is_over(notebook, request)
     _release(gate, busy)
     assert notebook.finish(request).status == "ok"
-    assert notebook.run("print(b.info.status, b.exit_status)").text == "completed exit 5\n"
+    assert notebook.run("print(b.wait().status, b.exit_status)").text == "completed exit 5\n"
 
 
 def _row(notebook: Driver, comm_id: str, name: str) -> dict[str, Any]:
