@@ -159,7 +159,7 @@ def test_every_button_does_what_it_says(lab: Lab) -> None:
     table.output.get_by_role("button", name="Keep them").click()
     table.output.get_by_role("button", name="Kill all shown…").click()
     table.output.get_by_role("button", name="Kill 4 sessions").click()
-    wait_gone(*pids)
+    wait_gone(*pids, timeout=DEADLINE / 1000)
     sees(table.output, "No session is shown.")
     assert lab.errors() == []
 
@@ -189,7 +189,7 @@ def test_the_table_lives_and_can_be_clicked_whatever_python_does(lab: Lab) -> No
         notebook.start(cell)
         moves_on(table, "ticker")
         table.row(name).get_by_role("button", name=re.compile("^Kill")).click()
-        wait_gone(pid)
+        wait_gone(pid, timeout=DEADLINE / 1000)
         sees(table.row(name), "killed")
         assert not notebook.is_finished(cell)
         notebook.interrupt()
@@ -208,7 +208,7 @@ def test_the_table_lives_and_can_be_clicked_whatever_python_does(lab: Lab) -> No
     moves_on(table, "ticker")
     assert is_alive(pid)
     notebook.interrupt()
-    wait_gone(pid)
+    wait_gone(pid, timeout=DEADLINE / 1000)
     sees(table.row("third"), "killed")
     assert lab.errors() == []
 
@@ -269,7 +269,7 @@ def test_the_keyboard_alone_a_reload_and_no_kernel_at_all(lab: Lab) -> None:
     expect(table.row("zebra")).to_be_focused()
     pid = table.pid("zebra")
     keys.press("Shift+K")
-    wait_gone(pid)
+    wait_gone(pid, timeout=DEADLINE / 1000)
     sees(table.row("zebra"), "killed")
     table.output.get_by_label("Hide ended").focus()
     keys.press("Space")
@@ -300,7 +300,7 @@ def test_the_keyboard_alone_a_reload_and_no_kernel_at_all(lab: Lab) -> None:
     moves_on(table, "clock")
     pid = table.pid("apple")
     table.row("apple").get_by_role("button", name=re.compile("^Kill")).click()
-    wait_gone(pid)
+    wait_gone(pid, timeout=DEADLINE / 1000)
     sees(table.row("apple"), "killed")
     notebook.interrupt()
     notebook.wait_idle()
