@@ -119,16 +119,17 @@ def test_a_live_log_is_a_view_and_its_last_lines(kernel: Driver) -> None:
     assert kernel.run("%tail -w nothing").content["ename"] == "SessionNotFoundError"
 
 
+@pytest.mark.parametrize("action", ["terminate", "kill"])
 def test_the_table_follows_sessions_and_its_button_kills_while_a_cell_runs(
-    kernel: Driver, blocking_lifeline: BlockingLifeline
+    kernel: Driver, blocking_lifeline: BlockingLifeline, action: str
 ) -> None:
-    table = _open_table(kernel)
-    request = kernel.start(f"%%session --name victim\n{hold(blocking_lifeline)}")
+    table, name = _open_table(kernel), f"to-{action}"
+    request = kernel.start(f"%%session --name {name}\n{hold(blocking_lifeline)}")
     blocking_lifeline.held()
-    kernel.wait_until(lambda: _row(kernel, table, "victim").get("word") == "running")
-    kernel.send_comm(table, {"op": "do", "call": "1", "action": "terminate", "id": _row(kernel, table, "victim")["id"]})
+    kernel.wait_until(lambda: _row(kernel, table, name).get("word") == "running")
+    kernel.send_comm(table, {"op": "do", "call": "1", "action": action, "id": _row(kernel, table, name)["id"]})
     assert kernel.finish(request).content["ename"] == "Killed"
-    kernel.wait_until(lambda: _row(kernel, table, "victim").get("word") == "killed")
+    kernel.wait_until(lambda: _row(kernel, table, name).get("word") == "killed")
 
 
 def _cpu(kernel: Driver, table: str, name: str) -> float:

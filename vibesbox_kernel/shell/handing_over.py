@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 OVER_SECONDS = 1.0
+KILLED_SECONDS = 0.5
+"""What was killed with its leader is gone in a moment, and then it is known who has killed it."""
 _CRASHES = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE})
 
 
@@ -151,10 +153,12 @@ async def _without_handover(
     manager: SessionManager, session_id: str, exit_status: ExitStatus | None, others: int, dump: Dump | None
 ) -> CellEnd:
     """The leader is gone."""
-    if not others:
+    killed = exit_status is not None and exit_status.signal == signal.SIGKILL
+    if not others or killed:
         with contextlib.suppress(SessionTimeoutError):
-            await manager.wait(session_id, OVER_SECONDS)
+            await manager.wait(session_id, KILLED_SECONDS if others else OVER_SECONDS)
     info = manager.info(session_id)
+    others = others if info.ended_at is None else 0
     status = exit_status or info.exit_status
     if status is not None and status.signal in _CRASHES:
         dump = None  # bash runs EXIT traps even then, over a memory that can not be trusted
