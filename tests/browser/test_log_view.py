@@ -149,6 +149,9 @@ def test_a_log_follows_goes_back_finds_and_is_there_after_a_reload(lab: Lab, tmp
     expect(log.region.locator(".vb-facts")).to_contain_text("exited (exit 3)", timeout=DEADLINE)
     assert lab.errors() == []
 
+    notebook.restart()
+    expect(log.region).to_contain_text("The kernel of this log has ended", timeout=DEADLINE)
+
 
 def test_a_log_lives_in_a_python_notebook_while_python_sleeps(lab: Lab, tmp_path: Path):
     """Jupyter: the page's messages go to a subshell, and not behind the cell."""

@@ -194,6 +194,9 @@ def test_a_shell_in_the_terminal(lab: Lab):
     lab.screenshot(Path("test-results/terminal-end.png"))
     assert lab.errors() == []
 
+    notebook.restart()
+    expect(term.region).to_contain_text("The kernel of this terminal has ended", timeout=DEADLINE)
+
 
 def test_a_cell_s_program_gets_a_terminal_while_the_cell_runs(lab: Lab, tmp_path: Path):
     program = tmp_path / "screen.py"

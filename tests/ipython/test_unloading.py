@@ -40,7 +40,6 @@ def _hooks(shell: Shell) -> tuple[Any, ...]:
         list(ip.input_transformers_post),
         {name: list(functions) for name, functions in ip.events.callbacks.items()},
         dict(ip.custom_exceptions and {"custom": ip.custom_exceptions}),
-        sorted(one.name for one in threading.enumerate()),
         list(scripts._shared),
     )
 
@@ -68,6 +67,7 @@ def test_nothing_is_left_in_the_shell_or_the_process(bare_shell, monkeypatch):
     """IPython: unload_ipython_extension undoes everything, also what sessions that ran and were kept have led to."""
     bare_shell.ok("%load_ext vibesbox")  # what libraries do when they are used for the first time is theirs
     bare_shell.ok("%unload_ext vibesbox")
+    threads = set(threading.enumerate())  # those of tests before this one may still be on their way out
     before, at_exit = _hooks(bare_shell), ExitFunctions(monkeypatch)
     for _ in range(2):
         bare_shell.ok("%load_ext vibesbox")
@@ -79,6 +79,7 @@ def test_nothing_is_left_in_the_shell_or_the_process(bare_shell, monkeypatch):
         bare_shell.ok("%session echo again")
         bare_shell.ok("%unload_ext vibesbox")
         assert _hooks(bare_shell) == before
+        assert [one.name for one in threading.enumerate() if one not in threads] == []
         assert at_exit == []
     assert "<Session job" in bare_shell.ok("print(s)")  # a handle that was kept still says what it knew
 

@@ -12,6 +12,8 @@ const TYPING_MS = 250;
 const ALIVE_MS = 30000;
 const STDERR = 1;
 const CUT = 4;
+const ENDS = ["comm:close", "comm_live_update"];
+const GONE = "The kernel of this log has ended: it shows how things were. %tail -w shows a new one.";
 const SEQUENCE = /\x1b\[([0-9;:]*)m/g;
 
 const element = (tag, className, text) => {
@@ -170,7 +172,10 @@ function render({ model, el }) {
   let frame = 0;
   const timers = {};
 
-  const send = (message) => model.send({ ...message, view });
+  let gone = false; // a comm that has ended does not come back
+  const send = (message) => {
+    if (!gone) model.send({ ...message, view });
+  };
   const later = (name, wait, work) => {
     never(name);
     timers[name] = setTimeout(() => {
@@ -368,8 +373,8 @@ function render({ model, el }) {
     followButton.ariaPressed = String(following);
     const known = state.total - state.first;
     const reading = state.size - state.bytes > 1e6 ? `, ${Math.floor((100 * state.bytes) / state.size)} % read` : "";
-    setText(facts, `${state.word} · ${count(known, "line")}, ${size(state.bytes - state.oldest || 0)}${reading}`);
-    setText(notice, model.get("notice"));
+    setText(facts, `${gone ? "" : `${state.word} · `}${count(known, "line")}, ${size(state.bytes - state.oldest || 0)}${reading}`);
+    setText(notice, gone ? GONE : model.get("notice"));
   };
 
   // Lines.
@@ -553,7 +558,11 @@ function render({ model, el }) {
   const drawTitle = () => {
     setText(title, model.get("title"));
     root.ariaLabel = box.ariaLabel = `Log of ${model.get("title")}`;
-    setText(notice, model.get("notice"));
+    drawRest();
+  };
+  const onEnd = () => {
+    gone = true;
+    drawRest();
   };
 
   // What the user does.
@@ -626,6 +635,7 @@ function render({ model, el }) {
   sizes.observe(box);
   document.addEventListener("pointerup", onPointerUp);
   for (const event of ["change:title", "change:notice"]) model.on(event, drawTitle);
+  for (const event of ENDS) model.on(event, onEnd);
   model.on("msg:custom", onMessage);
   const alive = setInterval(() => send({ op: "alive", n: state.n || 0 }), ALIVE_MS);
   const hello = () => {
@@ -634,7 +644,6 @@ function render({ model, el }) {
     later("hello", ANSWER_MS, hello);
   };
   drawTitle();
-  drawRest();
   hello();
   return () => {
     clearInterval(alive);
@@ -643,6 +652,7 @@ function render({ model, el }) {
     sizes.disconnect();
     document.removeEventListener("pointerup", onPointerUp);
     for (const event of ["change:title", "change:notice"]) model.off(event, drawTitle);
+    for (const event of ENDS) model.off(event, onEnd);
     model.off("msg:custom", onMessage);
     send({ op: "bye" });
   };

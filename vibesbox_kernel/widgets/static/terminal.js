@@ -11,6 +11,8 @@ const TITLE_CHARS = 200;
 const NO_KEYS = ["keydown", "keypress", "keyup", "paste", "copy", "cut", "contextmenu"];
 const PLAIN = ["change:name", "change:state", "change:refusal", "change:folded", "change:notice"];
 const RESET = "\x1bc";
+const ENDS = ["comm:close", "comm_live_update"];
+const GONE = "The kernel of this terminal has ended: it shows how things were. %fg -w shows a new one.";
 const LEFT_OUT = "\x1b[2m[vibesbox: earlier output is left out here; %tail has all of it]\x1b[m\r\n";
 
 const element = (tag, className, text) => {
@@ -134,8 +136,18 @@ function render({ model, el }) {
     if (model.get("notice")) setText(notice, model.get("notice"));
     if (!folded) begin();
   };
+  let gone = false; // a comm that has ended does not come back
+  const onEnd = () => {
+    gone = true;
+    open.hidden = true;
+    setText(state, "");
+    setText(notice, GONE);
+  };
+  const send = (message) => {
+    if (!gone) model.send(message);
+  };
   const leave = () => {
-    model.send({ op: "left", view }); // from here on the cell asks for input again
+    send({ op: "left", view }); // from here on the cell asks for input again
     const notebook = root.closest(".jp-Notebook");
     (notebook ?? root).focus({ preventScroll: true });
   };
@@ -179,7 +191,7 @@ function render({ model, el }) {
     let quiet = 0;
     let screenAt = -SCREEN_MS;
 
-    const tell = (message) => model.send({ ...message, view });
+    const tell = (message) => send({ ...message, view });
     const take = (bytes) => {
       unacknowledged += bytes;
       if (unacknowledged < ACK_BYTES) return;
@@ -205,7 +217,7 @@ function render({ model, el }) {
     };
     const type = (text, bytes) => {
       const byHand = globalThis.event instanceof UIEvent || globalThis.event instanceof ClipboardEvent;
-      if (!byHand && (replaying || !leading)) return; // an answer of xterm.js: of long ago, or another gives it
+      if (gone || (!byHand && (replaying || !leading))) return; // an answer of xterm.js: of long ago, or another gives it
       if (!leading) lead(true);
       if (model.get("refusal")) {
         setText(notice, model.get("refusal"));
@@ -309,15 +321,17 @@ function render({ model, el }) {
   open.onclick = () => {
     unfolded = true;
     setText(open, "Opening …"); // it may take a while, where no click comes through while Python is busy
-    model.send({ op: "unfold" });
+    send({ op: "unfold" });
   };
   const stop = (event) => event.stopPropagation();
   for (const key of NO_KEYS) screen.addEventListener(key, stop);
   for (const change of PLAIN) model.on(change, words);
+  for (const event of ENDS) model.on(event, onEnd);
   words();
   return () => {
     cleanups.ended = true;
     for (const change of PLAIN) model.off(change, words);
+    for (const event of ENDS) model.off(event, onEnd);
     for (const cleanup of cleanups) cleanup();
   };
 }
