@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 
 from playwright.sync_api import CDPSession, Locator, expect, sync_playwright
@@ -20,12 +20,15 @@ from tests.browser.server import LabServer
 
 PATIENCE_MS = 60_000
 ROWS = 50
+MANY = 1000
+NEW_ROWS = 10
 WATCH_SECONDS = 10
 KEYS = 40
 FLOOD_LINES = 13_000_000  # 104 MB
 TICK_MS = 20
 
 TICKER = "%session --bg while :; do echo tick; sleep 0.5; done\n" * ROWS
+SLEEPERS = "%session --bg sleep 600\n" * MANY
 SHELL = "%%session --bg --name sh --env PS1='$ '\nexec bash --norc --noprofile -i"
 _RUN_SILENTLY = """([path, code]) =>
   vibesboxHarness.panel(path).sessionContext.session.kernel.requestExecute({ code, silent: true }).done"""
@@ -34,6 +37,13 @@ _SECONDS_UNTIL = """async ([path, index, selector, count]) => {
   await vibesboxHarness.start(path, index);
   const node = vibesboxHarness.cell(path, index).node;
   while (node.querySelectorAll(selector).length < count) await new Promise(requestAnimationFrame);
+  return (performance.now() - begun) / 1000;
+}"""
+_SECONDS_UNTIL_ROW = """async ([path, code]) => {
+  const rows = () => document.querySelectorAll('.vb-table tbody tr').length;
+  const [begun, before] = [performance.now(), rows()];
+  vibesboxHarness.panel(path).sessionContext.session.kernel.requestExecute({ code, silent: true });
+  while (rows() === before) await new Promise(requestAnimationFrame);
   return (performance.now() - begun) / 1000;
 }"""
 _WATCH_ECHO = """() => {
@@ -65,7 +75,9 @@ def measure_page() -> Table:
     """Measure JupyterLab's page; seconds, but for the browser's own time."""
     with _server() as server:
         rows = [
+            *_on_a_page(server, _first_row),
             *_on_a_page(server, _many_rows),
+            *_on_a_page(server, _very_many_rows),
             *_on_a_page(server, _kill_while_bash_runs),
             *_on_a_page(server, _kill_while_python_sleeps),
             *_on_a_page(server, _keys),
@@ -114,6 +126,31 @@ def _many_rows(lab: Lab) -> list[Row]:
         _row(f"a table of {ROWS} sessions: from the cell's start to its rows", first, 1.0),
         _row("  browser time a second, each row changing twice a second", busy, 0.1),
         ("  browser time a second before it was there", f"{idle:.3f}", "", ""),
+    ]
+
+
+def _first_row(lab: Lab) -> list[Row]:
+    notebook = lab.open("vibesbox", ["%ps -w"])
+    notebook.run(0)
+    took = [
+        float(lab.js(_SECONDS_UNTIL_ROW, [notebook.path, f"%session --bg --name new-{number} sleep 60"]))
+        for number in range(NEW_ROWS)
+    ]
+    return [_row(f"a session that begins: from the request to its row, median of {NEW_ROWS}", median(took), 0.25)]
+
+
+def _very_many_rows(lab: Lab) -> list[Row]:
+    notebook = lab.open("vibesbox", ["%ps -w -a", "%kill --all"])
+    lab.js(_RUN_SILENTLY, [notebook.path, SLEEPERS])
+    performance = lab.page.context.new_cdp_session(lab.page)
+    performance.send("Performance.enable", {"timeDomain": "threadTicks"})
+    first = float(lab.js(_SECONDS_UNTIL, [notebook.path, 0, ".vb-table tbody tr", ROWS]))
+    notebook.output(0)
+    busy = _busy(performance)
+    notebook.run(1, timeout=PATIENCE_MS / 1000)
+    return [
+        (f"a table of {MANY:,} sessions: from the cell's start to its rows", f"{first:.3f}", "", ""),
+        ("  browser time a second, while they run", f"{busy:.3f}", "", ""),
     ]
 
 
@@ -174,7 +211,7 @@ def _keys(lab: Lab) -> list[Row]:
         lab.page.keyboard.press("abcdefghij"[number % 10])
         time.sleep(0.1)
     echoes = lab.js("() => window.vibesboxEchoes")
-    return [_row(f"a key in the terminal to its echo, median of {len(echoes)}", statistics.median(echoes), 0.1)]
+    return [_row(f"a key in the terminal to its echo, median of {len(echoes)}", median(echoes), 0.1)]
 
 
 def _reload(lab: Lab) -> list[Row]:

@@ -74,6 +74,13 @@ class Lab:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=path)
 
+    def use_theme(self, name: str) -> None:
+        """Choose a theme (``Light`` or ``Dark``); all pages of the server have it from then on."""
+        self.js("(name) => jupyterapp.commands.execute('apputils:change-theme', { theme: `JupyterLab ${name}` })", name)
+        light = str(name == "Light").lower()
+        expect(self.page.locator("body")).to_have_attribute("data-jp-theme-light", light, timeout=SEE_SECONDS * 1000)
+        expect(self.page.locator("#jupyterlab-splash")).not_to_be_attached(timeout=SEE_SECONDS * 1000)
+
     def menu(self, menu: str, entry: str) -> None:
         """Choose an entry of the menu bar, by the texts that a person reads."""
         self.page.locator(".lm-MenuBar-itemLabel", has_text=re.compile(f"^{menu}$")).click()

@@ -39,14 +39,11 @@ ROWS_BEHIND = """([log, before]) => {
 @contextlib.contextmanager
 def dark(lab: Lab) -> Iterator[None]:
     """JupyterLab's dark theme; all tests share the server that remembers it."""
-    change = "(theme) => jupyterapp.commands.execute('apputils:change-theme', { theme: `JupyterLab ${theme}` })"
-    lab.js(change, "Dark")
     try:
-        expect(lab.page.locator("body")).to_have_attribute("data-jp-theme-light", "false", timeout=DEADLINE)
-        expect(lab.page.locator("#jupyterlab-splash")).not_to_be_attached(timeout=DEADLINE)
+        lab.use_theme("Dark")
         yield
     finally:
-        lab.js(change, "Light")
+        lab.use_theme("Light")
 
 
 class Log:

@@ -245,10 +245,7 @@ def test_the_keyboard_alone_a_reload_and_no_kernel_at_all(lab: Lab) -> None:
     expect(details.get_by_role("img", name=re.compile("^CPU: "))).to_be_visible(timeout=DEADLINE)
     table.output.evaluate("(node) => node.scrollIntoView()")
     for theme in ("Dark", "Light"):
-        lab.js(f"async () => jupyterapp.commands.execute('apputils:change-theme', {{theme: 'JupyterLab {theme}'}})")
-        page.wait_for_function(
-            "(light) => document.body.dataset.jpThemeLight === light", arg=str(theme == "Light").lower()
-        )
+        lab.use_theme(theme)
         lab.screenshot(PICTURES / f"table-{theme.lower()}.png")
     table.row("ticker").focus()
     keys.press("Escape")
