@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import json
 import socket
 import stat
@@ -13,7 +15,7 @@ import pytest
 
 from vibesbox_kernel.errors import DisplayRefusedError
 from vibesbox_kernel.sessions import SessionManager
-from vibesbox_kernel.sessions.displays import Display
+from vibesbox_kernel.sessions.displays import Display, DisplayDoor
 from vibesbox_kernel.tools.protocol import SOCKET_VARIABLE, Header
 
 pytestmark = pytest.mark.anyio
@@ -135,3 +137,21 @@ async def test_the_door_opens_again_where_it_was_closed(manager, caplog):
     await manager.engine.run(manager.displays.aclose())
     assert await manager.displays.open() == first
     assert "can not show anything" not in caplog.text
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+async def test_an_opening_that_is_cancelled_leaves_no_socket(tmp_path: Path, steps: int):
+    """CI: the first bash was still being prepared when its program ended."""
+
+    async def catch_up(_session_id: str) -> int:
+        return 0
+
+    door = DisplayDoor(lambda: tmp_path, catch_up)
+    opening = asyncio.create_task(door.open())
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    opening.cancel()
+    await asyncio.gather(opening, return_exceptions=True)
+    await door.aclose()
+    del opening
+    gc.collect()  # a socket that was left open says so

@@ -123,12 +123,15 @@ class DisplayDoor:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         try:
             _bind_privately(listener, path)
-            self._server = await asyncio.start_unix_server(self._converse, sock=listener, limit=MAX_HEADER_BYTES)
+            server = await asyncio.start_unix_server(
+                self._converse, sock=listener, limit=MAX_HEADER_BYTES, start_serving=False
+            )
         except OSError as error:
             logger.warning("sessions can not show anything: %s: %s", path, error)
             listener.close()
             return
-        self._path = path
+        self._server, self._path = server, path  # first: whoever is cancelled while it starts leaves it to be closed
+        await server.start_serving()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
