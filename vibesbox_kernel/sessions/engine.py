@@ -193,6 +193,10 @@ def _is_cancelling() -> bool:
     return task is not None and task.cancelling() > 0
 
 
+_LAST_ROUNDS = 3
+"""A connection that is given up is closed by the loop, in a round of its own."""
+
+
 def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
     asyncio.set_event_loop(loop)
     try:
@@ -203,6 +207,8 @@ def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
         with contextlib.suppress(RuntimeError):  # Python 3.12 starts no thread at exit, not even to join others
             loop.run_until_complete(loop.shutdown_default_executor())
         _cancel_all(loop)  # what timers have started meanwhile
+        for _ in range(_LAST_ROUNDS):
+            loop.run_until_complete(asyncio.sleep(0))
         loop.close()
 
 
