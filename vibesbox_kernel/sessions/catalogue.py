@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from pydantic import ValidationError
-
 from vibesbox_kernel.broker.wire import EXIT_NAME, LOG_NAME, META_NAME, RUN_NAME, SessionRecord
-from vibesbox_kernel.models import EndReason, SessionPolicy
+from vibesbox_kernel.models import EndReason
 from vibesbox_kernel.sessions.places import Places
 from vibesbox_kernel.sessions.spool_reader import SpoolReader
 
@@ -104,14 +102,6 @@ def _session(directory: Path, instance: str, *, alive: bool, places: Places | No
         record["end_cursor"] = SpoolReader(directory).end()
         record["queued"] = end.get("status") == "queued"
     return Found(instance, record, command, alive, places)
-
-
-def _is_policy(given: object) -> bool:
-    try:
-        SessionPolicy.model_validate(given)
-    except ValidationError:
-        return False
-    return True
 
 
 def _how_it_ended(end: dict[str, Any], record: SessionRecord, directory: Path, *, known: bool) -> SessionRecord:

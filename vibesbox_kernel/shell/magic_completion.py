@@ -41,11 +41,6 @@ class MagicCompletion:
         return tuple(match.text for match in self.matches)
 
 
-def is_magic_line(line: str) -> bool:
-    """Whether a line begins as a magic's does."""
-    return _MAGIC_WORD.match(line) is not None
-
-
 def complete_magic(line: str, *, refs: Callable[[], Iterable[str]]) -> MagicCompletion:
     """What fits at the end of a magic's line: magics, options, their values, sessions.
 

@@ -29,6 +29,17 @@ VIEW_LEASE_SECONDS = 150.0
 """How long after its last word a view counts as alive; five of its signs of life may get lost."""
 
 
+def module(*names: str) -> str:
+    """The JavaScript module of a view, of which a page loads one text: static files, in their order."""
+    return "\n".join((STATIC / name).read_text("utf-8") for name in names)
+
+
+def number_in(message: Message, key: str, *, least: int = 0) -> int:
+    """A number of the browser's; the least if it is none."""
+    value = message.get(key)
+    return max(least, value) if isinstance(value, int) else least
+
+
 class LiveWidget(anywidget.AnyWidget):
     """A view of a manager's sessions that changes by itself.
 

@@ -20,7 +20,7 @@ from vibesbox_kernel.shell.log_lines import Kind, LogLine
 from vibesbox_kernel.shell.log_query import LogQuery, QueryError
 from vibesbox_kernel.shell.log_reader import LogReader
 from vibesbox_kernel.shell.log_search import LogSearch
-from vibesbox_kernel.widgets.live import STATIC, Buffers, LiveWidget, Message, Work
+from vibesbox_kernel.widgets.live import STATIC, Buffers, LiveWidget, Message, Work, module, number_in
 from vibesbox_kernel.widgets.log_download import Download
 from vibesbox_kernel.widgets.pace import Pace
 
@@ -82,7 +82,7 @@ class LogView(LiveWidget):
         picture: What stands in the view's place where there is none.
     """
 
-    _esm = STATIC / "log.js"
+    _esm = module("view.js", "log.js")
     _css = STATIC / "log.css"
     noun = "log"
 
@@ -373,9 +373,3 @@ def encoded(line: LogLine, marks: Sequence[tuple[int, int]]) -> Any:
         return segments[0].text
     parts = [[int(one.kind), one.text if one.kind.is_text else one.count] for one in segments]
     return {"s": parts, "m": [list(mark) for mark in marks]} if marks else {"s": parts}
-
-
-def number_in(message: Message, key: str, *, least: int = 0) -> int:
-    """A number of the browser's; the least if it is none."""
-    value = message.get(key)
-    return max(least, value) if isinstance(value, int) else least

@@ -29,7 +29,7 @@ from vibesbox_kernel.shell.references import from_word
 from vibesbox_kernel.widgets.calls import Calls
 from vibesbox_kernel.widgets.details import Details
 from vibesbox_kernel.widgets.last_lines import LastLines
-from vibesbox_kernel.widgets.live import STATIC, Buffers, LiveWidget, Message
+from vibesbox_kernel.widgets.live import STATIC, Buffers, LiveWidget, Message, module
 from vibesbox_kernel.widgets.loads import Loads
 from vibesbox_kernel.widgets.pace import Pace
 from vibesbox_kernel.widgets.patches import RowPatches
@@ -48,6 +48,7 @@ LOOK_SECONDS = 1.0
 MAX_VIEWS = 8
 MAX_WATCHED = 200
 _PARTS = (
+    "view.js",
     "table/dom.js",
     "table/words.js",
     "table/plots.js",
@@ -60,7 +61,7 @@ _PARTS = (
     "table/frame.js",
     "table.js",
 )
-"""A page loads a widget's module as one text; these are its parts in their order."""
+"""Of its module."""
 
 
 class SessionTable(LiveWidget):
@@ -76,7 +77,7 @@ class SessionTable(LiveWidget):
         only: The id of the one session to show, with its details.
     """
 
-    _esm = "\n".join((STATIC / name).read_text("utf-8") for name in _PARTS)
+    _esm = module(*_PARTS)
     _css = STATIC / "table.css"
     noun = "table"
 

@@ -8,7 +8,7 @@ import hashlib
 from dataclasses import replace
 from functools import cache, partial
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import traitlets
 
@@ -18,7 +18,7 @@ from vibesbox_kernel.shell.ansi import OutputFilter, without_styles
 from vibesbox_kernel.shell.human import format_duration
 from vibesbox_kernel.shell.references import label
 from vibesbox_kernel.shell.table_text import how_it_ended, status_word
-from vibesbox_kernel.widgets.live import STATIC, Buffers, LiveWidget, Message
+from vibesbox_kernel.widgets.live import STATIC, Buffers, LiveWidget, Message, module, number_in
 from vibesbox_kernel.widgets.terminal_lead import Lead, Leads
 from vibesbox_kernel.widgets.terminal_stream import TerminalStream
 
@@ -50,7 +50,7 @@ class TerminalView(LiveWidget):
         folded: Only a button that opens it is shown at first.
     """
 
-    _esm = STATIC / "terminal.js"
+    _esm = module("view.js", "terminal.js")
     _css = STATIC / "terminal.css"
     noun = "terminal"
 
@@ -167,7 +167,7 @@ class TerminalView(LiveWidget):
             case "bye":
                 self._end_view(view)
             case "taken" if view in self._views:
-                self._views[view][0].acknowledge(_number(message, "bytes"))
+                self._views[view][0].acknowledge(number_in(message, "bytes"))
             case "size":
                 self._own(partial(self._lead, view, message))
             case "type":
@@ -213,7 +213,7 @@ class TerminalView(LiveWidget):
 
     async def _lead(self, view: str, message: Message) -> None:
         """The view has the say from now on, and the session's terminal the view's size."""
-        rows, columns = _number(message, "rows"), _number(message, "columns")
+        rows, columns = number_in(message, "rows"), number_in(message, "columns")
         if not (1 <= rows <= MAX_SIDE and 1 <= columns <= MAX_SIDE):
             return
         before = self._leads.of(self._session_id)
@@ -288,11 +288,6 @@ def _typed(message: Message) -> bytes:
     if not isinstance(text, str):
         return b""
     return text.encode("latin-1", "replace") if is_bytes else text.encode("utf-8", "replace")
-
-
-def _number(message: Message, field: str) -> int:
-    found: Any = message.get(field)
-    return found if isinstance(found, int) else 0
 
 
 @cache

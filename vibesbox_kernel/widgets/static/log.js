@@ -12,20 +12,8 @@ const TYPING_MS = 250;
 const ALIVE_MS = 30000;
 const STDERR = 1;
 const CUT = 4;
-const ENDS = ["comm:close", "comm_live_update"];
 const GONE = "The kernel of this log has ended: it shows how things were. %tail -w shows a new one.";
 const SEQUENCE = /\x1b\[([0-9;:]*)m/g;
-
-const element = (tag, className, text) => {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  if (text) node.textContent = text;
-  return node;
-};
-
-const setText = (node, text) => {
-  if (node.textContent !== text) node.textContent = text;
-};
 
 const button = (className, text, label, onclick) => {
   const node = element("button", className, text);
@@ -172,7 +160,7 @@ function render({ model, el }) {
   let frame = 0;
   const timers = {};
 
-  let gone = false; // a comm that has ended does not come back
+  let gone = false;
   const send = (message) => {
     if (!gone) model.send({ ...message, view });
   };
@@ -635,7 +623,7 @@ function render({ model, el }) {
   sizes.observe(box);
   document.addEventListener("pointerup", onPointerUp);
   for (const event of ["change:title", "change:notice"]) model.on(event, drawTitle);
-  for (const event of ENDS) model.on(event, onEnd);
+  const forgetEnd = whenGone(model, onEnd);
   model.on("msg:custom", onMessage);
   const alive = setInterval(() => send({ op: "alive", n: state.n || 0 }), ALIVE_MS);
   const hello = () => {
@@ -652,7 +640,7 @@ function render({ model, el }) {
     sizes.disconnect();
     document.removeEventListener("pointerup", onPointerUp);
     for (const event of ["change:title", "change:notice"]) model.off(event, drawTitle);
-    for (const event of ENDS) model.off(event, onEnd);
+    forgetEnd();
     model.off("msg:custom", onMessage);
     send({ op: "bye" });
   };

@@ -363,7 +363,6 @@ function render({ model, el }) {
     }
   };
 
-  // A comm that has ended does not come back: a restarted kernel knows nothing of this table.
   const onEnd = () => {
     if (gone) return;
     gone = true;
@@ -375,9 +374,8 @@ function render({ model, el }) {
   };
 
   const CHANGES = ["change:caption", "change:notice"];
-  const ENDS = ["comm:close", "comm_live_update"];
   for (const event of CHANGES) model.on(event, drawFrame);
-  for (const event of ENDS) model.on(event, onEnd);
+  const forgetEnd = whenGone(model, onEnd);
   model.on("msg:custom", onMessage);
   const second = setInterval(tick, 1000);
   const alive = setInterval(() => tell({ op: number === null ? "hello" : "alive" }), ALIVE_MS);
@@ -389,7 +387,7 @@ function render({ model, el }) {
     for (const id of details.keys()) tell({ op: "shut", view: me, id });
     tell({ op: "view", view: me, ids: [] });
     for (const event of CHANGES) model.off(event, drawFrame);
-    for (const event of ENDS) model.off(event, onEnd);
+    forgetEnd();
     model.off("msg:custom", onMessage);
   };
 }

@@ -11,20 +11,8 @@ const TITLE_CHARS = 200;
 const NO_KEYS = ["keydown", "keypress", "keyup", "paste", "copy", "cut", "contextmenu"];
 const PLAIN = ["change:name", "change:state", "change:refusal", "change:folded", "change:notice"];
 const RESET = "\x1bc";
-const ENDS = ["comm:close", "comm_live_update"];
 const GONE = "The kernel of this terminal has ended: it shows how things were. %fg -w shows a new one.";
 const LEFT_OUT = "\x1b[2m[vibesbox: earlier output is left out here; %tail has all of it]\x1b[m\r\n";
-
-const element = (tag, className, text) => {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  if (text) node.textContent = text;
-  return node;
-};
-
-const setText = (node, text) => {
-  if (node.textContent !== text) node.textContent = text;
-};
 
 const libraries = (globalThis[Symbol.for("vibesbox.terminal")] ??= new Map()); // hash → a promise of its module
 
@@ -136,7 +124,7 @@ function render({ model, el }) {
     if (model.get("notice")) setText(notice, model.get("notice"));
     if (!folded) begin();
   };
-  let gone = false; // a comm that has ended does not come back
+  let gone = false;
   const onEnd = () => {
     gone = true;
     open.hidden = true;
@@ -326,12 +314,12 @@ function render({ model, el }) {
   const stop = (event) => event.stopPropagation();
   for (const key of NO_KEYS) screen.addEventListener(key, stop);
   for (const change of PLAIN) model.on(change, words);
-  for (const event of ENDS) model.on(event, onEnd);
+  const forgetEnd = whenGone(model, onEnd);
   words();
   return () => {
     cleanups.ended = true;
     for (const change of PLAIN) model.off(change, words);
-    for (const event of ENDS) model.off(event, onEnd);
+    forgetEnd();
     for (const cleanup of cleanups) cleanup();
   };
 }

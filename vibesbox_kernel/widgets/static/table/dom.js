@@ -2,9 +2,6 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 
-const setText = (node, text) => {
-  if (node.textContent !== text) node.textContent = text;
-};
 const setAttribute = (node, name, value) => {
   if (value === null) node.removeAttribute(name);
   else if (node.getAttribute(name) !== value) node.setAttribute(name, value);
@@ -13,12 +10,6 @@ const setHidden = (node, hidden) => {
   if (node.hidden !== hidden) node.hidden = hidden;
 };
 
-const element = (tag, className, text) => {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  if (text) node.textContent = text;
-  return node;
-};
 const button = (text, onclick, className = "vb-button") => {
   const node = element("button", className, text);
   node.type = "button";
