@@ -123,6 +123,7 @@ WAITING = (
 )
 
 NOT_WAITING = (
+    Program("what is over at once", "true"),
     Program("sleep", "sleep 60"),
     Program("sleep below timeout", "timeout 60 sleep 60"),
     Program("a busy loop", "while :; do :; done"),

@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 import statistics
 import sys
+from contextlib import suppress
 from datetime import datetime
 
 import anyio
 import pytest
 
 from tests.reliability.prompting import NOT_WAITING, WAITING, Program
+from vibesbox_kernel.errors import SessionEndedError
 from vibesbox_kernel.models import EventKind, InputKind
 from vibesbox_kernel.sessions import SessionManager
 
@@ -50,7 +52,8 @@ class Bench:
             async with self._manager.events() as events:
                 env = {**os.environ, "HOME": str(cwd), "TERM": "xterm", "PYTHON_HISTORY": "/dev/null"}
                 pid = await self._manager.start_session(program.command, "/bin/bash", io="pty", cwd=cwd, env=env)
-                await self._manager.attend_input(pid)
+                with suppress(SessionEndedError):  # what is over already waits for nothing
+                    await self._manager.attend_input(pid)
                 with anyio.move_on_after(seconds):
                     await self._watch(program, pid, events)
             await self._manager.terminate_session(pid, force=True)
