@@ -94,6 +94,36 @@ def test_an_interrupt_ends_the_command(tmp_path: Path):
     wait_gone(pid)
 
 
+def test_an_interrupt_reaches_the_main_thread_whichever_thread_has_taken_it():
+    """Python runs handlers in the main thread, which does not wake when another thread takes the signal."""
+    said = script("""
+        import signal, threading
+        other = threading.Thread(target=threading.Event().wait, daemon=True)
+        other.start()
+        threading.Timer(0.5, lambda: signal.pthread_kill(other.ident, signal.SIGINT)).start()
+        try:
+            vibesbox.run("sleep 600")
+        except KeyboardInterrupt:
+            print("interrupted")
+        """)
+    assert said == "interrupted\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_no_thread_of_ours_takes_a_signal_of_the_program():
+    """POSIX: a signal to a process goes to any thread that does not block it."""
+    said = script("""
+        import os, signal
+        vibesbox.run("true")
+        blocking = {}
+        for task in map(int, os.listdir("/proc/self/task")):
+            status = dict(line.split(":", 1) for line in open(f"/proc/self/task/{task}/status"))
+            blocking[task] = bool(int(status["SigBlk"], 16) >> (signal.SIGINT - 1) & 1)
+        print(blocking.pop(os.getpid()), len(blocking) > 0, all(blocking.values()))
+        """)
+    assert said == "False True True\n"
+
+
 @pytest.mark.parametrize(
     "before", ["", "from IPython.core.interactiveshell import InteractiveShell\nInteractiveShell()\n"]
 )

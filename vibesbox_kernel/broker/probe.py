@@ -26,6 +26,7 @@ def run(runtime: str, state: str) -> int:
         state: An empty directory where output would be kept; empty if there is none.
     """
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])  # the thread that started us takes none
     signal.alarm(LONGEST_SECONDS)
     json.dump([asdict(finding) for finding in _findings(runtime, state)], sys.stdout)
     return 0

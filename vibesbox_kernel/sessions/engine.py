@@ -11,11 +11,12 @@ import contextlib
 import functools
 import logging
 import os
+import signal
 import threading
 import weakref
 from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError as FutureCancelledError
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import Any, TypeVar
 
 from vibesbox_kernel.errors import BrokerError
@@ -26,6 +27,10 @@ T = TypeVar("T")
 Promise = asyncio.Future[None] | Future[None]
 _CLOSE_SECONDS = 5.0
 _LAST_SECONDS = 2.0
+_LOOK_SECONDS = 0.5
+"""Who blocks looks up so often: a thread of another's may have taken a signal, for which the main thread does not wake."""
+
+_FAULTS = frozenset({signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT, signal.SIGTRAP})
 
 
 class Engine:
@@ -105,6 +110,8 @@ class Engine:
             raise RuntimeError("a blocking call from the engine's own thread would never return")
         future = self._submit(work)
         try:
+            while not wait([future], _LOOK_SECONDS).done:
+                pass
             return future.result()
         except FutureCancelledError:
             raise _closed() from None
@@ -198,6 +205,8 @@ _LAST_ROUNDS = 3
 
 
 def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
+    # The program's signals are the main thread's, not this thread's or of those that it will start.
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - _FAULTS)
     asyncio.set_event_loop(loop)
     try:
         loop.run_forever()
@@ -231,5 +240,9 @@ def _call_if_alive(reference: weakref.WeakMethod[Callable[[], None]]) -> None:
 
 
 def _log_failure(task: asyncio.Task[Any]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
+    if task.cancelled() or (error := task.exception()) is None:
+        return
+    if isinstance(error, RuntimeError) and not threading.main_thread().is_alive():
+        logger.debug("task %s came too late: Python ends, and starts no thread any more: %s", task.get_name(), error)
+    else:
         logger.error("task %s failed", task.get_name(), exc_info=error)
