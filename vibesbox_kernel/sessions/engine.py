@@ -28,7 +28,7 @@ Promise = asyncio.Future[None] | Future[None]
 _CLOSE_SECONDS = 5.0
 _LAST_SECONDS = 2.0
 _LOOK_SECONDS = 0.5
-"""Who blocks looks up so often: a thread of another's may have taken a signal, for which the main thread does not wake."""
+"""Who blocks looks up so often: somebody's thread may have taken a signal, for which the main thread does not wake."""
 
 _FAULTS = frozenset({signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT, signal.SIGTRAP})
 
