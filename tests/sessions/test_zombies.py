@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import os
 from pathlib import Path
 
@@ -9,6 +11,9 @@ import anyio
 import pytest
 
 from tests.sessions.program import broker_of, running
+from vibesbox_kernel.errors import BrokerError
+from vibesbox_kernel.sessions import SessionManager
+from vibesbox_kernel.sessions.engine import Engine
 
 pytestmark = pytest.mark.anyio
 
@@ -67,3 +72,23 @@ async def test_many_short_sessions_leave_nothing(manager, count):
     assert Path(f"/proc/{broker}/task/{broker}/children").read_text() == ""
     assert open_descriptors() == before
     assert len(manager.completed) == min(count + 1, 100)
+
+
+async def test_no_link_is_opened_while_the_engine_closes():
+    """asyncio: a connection that nobody closes is a ResourceWarning, which fails this test."""
+    engine = Engine()
+    manager = SessionManager(engine=engine)
+    await manager.run("true")
+    refused: list[BrokerError] = []
+
+    async def start_late() -> None:
+        await asyncio.sleep(0)  # by now the lease has ended
+        try:
+            await manager.start_session("sleep 600")
+        except BrokerError as error:
+            refused.append(error)
+
+    engine.before_close(start_late)
+    await anyio.to_thread.run_sync(engine.close)
+    gc.collect()
+    assert len(refused) == 1

@@ -237,7 +237,7 @@ class Hub:
     async def _leave(self) -> None:
         await self.close_displays()
         outlived = self._outlived_by(self.instance)
-        for link in self.links.drop():
+        for link in self.links.end():
             if outlived:
                 link.reap_later()
             else:

@@ -45,6 +45,7 @@ class Links:
         self._links: dict[str, BrokerLink] = {}
         self._lost: list[BrokerLink] = []  # their guardians may still be busy, and are ours to reap
         self._opening: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._over = False
 
     def get(self, instance: str) -> BrokerLink | None:
         """The open link to an instance's broker, or None."""
@@ -89,6 +90,11 @@ class Links:
                 *(link.aclose() for link in lost),
             )
 
+    def end(self) -> list[BrokerLink]:
+        """End all leases at once, without waiting, and open no link any more; returns what was open."""
+        self._over = True
+        return self.drop()
+
     def drop(self) -> list[BrokerLink]:
         """End all leases at once, without waiting; returns what was open."""
         links, self._links = [*self._links.values(), *self._lost], {}
@@ -105,6 +111,7 @@ class Links:
             link = self.get(instance)
             if link is not None:
                 return link, False
+            self._check_not_over()
             self._lost = [one for one in (*self._lost, self._links.pop(instance, None)) if one and not one.has_left]
             link = await BrokerLink.open(
                 places,
@@ -117,4 +124,12 @@ class Links:
                 self._lost.append(link)
                 raise BrokerError("the broker ended as soon as it was there")
             self._links[instance] = link
+            if self._over:
+                self.drop()
+                link.reap_later()
+            self._check_not_over()
             return link, True
+
+    def _check_not_over(self) -> None:
+        if self._over:
+            raise BrokerError("the background thread of these sessions is ending")

@@ -136,12 +136,13 @@ class Spares:
 
     async def aclose(self) -> None:
         """Give up what waits."""
-        spare, self._spare = self._spare, None
-        blanks, self._blanks = self._blanks, []
-        if spare is not None:
-            await self._discard_when_there(spare)
-        for blank in blanks:
-            await self._discard_when_there(blank)
+        while self._spare is not None or self._blanks:  # a spare that is still coming to be has a blank one started
+            spare, self._spare = self._spare, None
+            blanks, self._blanks = self._blanks, []
+            if spare is not None:
+                await self._discard_when_there(spare)
+            for blank in blanks:
+                await self._discard_when_there(blank)
 
     def give_up(self) -> None:
         """End the spare, if there is one."""
