@@ -25,6 +25,9 @@ class HandLoop(Loop):
         self.timers.append((delay, timer))
         return timer
 
+    def when_turn_ends(self, callback: Callable[[], None]) -> None:
+        callback()
+
     @property
     def delays(self) -> list[float]:
         """Those of the calls that are still to come."""

@@ -172,8 +172,7 @@ class Budget:
 
     def _look(self) -> None:
         if self._looking is not None:
-            self._advance(self._looking)
-            return
+            return  # it goes on by itself: who has just begun to put out something is not kept waiting for it
         far = self.stored + self.others < self._limit_bytes // _FAR_SHARE
         now = time.monotonic()
         if self._looked_at is None or now - self._looked_at >= (IDLE_LOOK_SECONDS if far else LOOK_SECONDS):

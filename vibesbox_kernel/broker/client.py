@@ -20,6 +20,8 @@ MAX_UNSENT_BYTES = 1 << 20
 """Above this a client's requests wait and its events are left out, until it reads again."""
 
 _RECEIVE_BYTES = 1 << 16
+_WRITE_BYTES = 1 << 16
+"""What a turn of the loop has to say goes out in one write, unless it is more than this."""
 TURN_SECONDS = 0.01
 """How long one client's requests are carried out before everything else has its turn."""
 
@@ -96,7 +98,7 @@ class Client:
             self._miss()
             return
         self._put_out.update(sessions)
-        if not self._unsent:
+        if not self._is_busy:
             self._send_output()
 
     def _miss(self) -> None:
@@ -168,12 +170,21 @@ class Client:
     def _send(self, message: Message) -> None:
         if self._gone:
             return
-        idle = not self._unsent
+        first = not self._unsent
         self._unsent += encode(message)
-        if idle:
+        if first:
+            self._loop.when_turn_ends(self._flush)
+        if len(self._unsent) > _WRITE_BYTES and not self._is_busy:
             self._flush()
 
+    @property
+    def _is_busy(self) -> bool:
+        """Whether it has not read yet what was written before."""
+        return self._watched[1]
+
     def _flush(self) -> None:
+        if self._gone or not self._unsent:
+            return
         try:
             sent = self._connection.send(self._unsent)
         except BlockingIOError:

@@ -56,6 +56,7 @@ class Loop:
         self._purge_at = _MIN_PURGE
         self._order = itertools.count()
         self._running = True
+        self._last_of_turn: list[Callback] = []
         self._signals: dict[int, Callback] = {}
         self._signals_end, wakeup = os.pipe()
         os.set_blocking(self._signals_end, False)
@@ -99,6 +100,10 @@ class Loop:
         heapq.heappush(self._timers, (time.monotonic() + delay, next(self._order), timer))
         return timer
 
+    def when_turn_ends(self, callback: Callback) -> None:
+        """Call once, when all that is due in this turn of the loop is done, and before it waits again."""
+        self._last_of_turn.append(callback)
+
     def on_signal(self, number: int, callback: Callback) -> None:
         """Call from the loop, never from within a signal handler, after a signal came."""
         self._signals[number] = callback
@@ -114,6 +119,7 @@ class Loop:
             for key, _ in self._selector.select(self._patience()):
                 self._guarded(*key.data)
             self._fire_timers()
+            self._finish_turn()
 
     def _take_signals(self) -> None:
         try:
@@ -137,6 +143,12 @@ class Loop:
         now = time.monotonic()
         while self._timers and self._timers[0][0] <= now:
             self._guarded(heapq.heappop(self._timers)[2].fire)
+
+    def _finish_turn(self) -> None:
+        while self._last_of_turn:
+            callbacks, self._last_of_turn = self._last_of_turn, []
+            for callback in callbacks:
+                self._guarded(callback)
 
     @staticmethod
     def _guarded(callback: Callable[..., None], *arguments: object) -> None:

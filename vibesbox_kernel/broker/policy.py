@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 GRACE_SECONDS = 1.0
@@ -27,7 +27,7 @@ class Policy:
 
     def given(self) -> dict[str, Any]:
         """The fields that are not at their defaults: most sessions have none, and events stay small."""
-        return {name: value for name, value in asdict(self).items() if value != _DEFAULTS[name]}
+        return {name: value for name, default in _DEFAULTS.items() if (value := getattr(self, name)) != default}
 
 
 _DEFAULTS = {one.name: one.default for one in fields(Policy)}
