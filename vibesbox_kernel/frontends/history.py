@@ -12,6 +12,7 @@ import contextlib
 import logging
 import os
 import sqlite3
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -32,6 +33,8 @@ T = TypeVar("T")
 TAIL = 10
 MAX_CELL_CHARACTERS = 1 << 18
 """A longer cell is data, which nobody looks for with the up-arrow."""
+WRITE_SECONDS = 0.1
+"""A cell is written down so much later, or when somebody asks: a brief one is over by then, and is not slowed down."""
 MAX_UNWRITTEN = 1000
 """So many cells wait for a file that can not be written just now."""
 
@@ -89,6 +92,7 @@ class History:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vibesbox-history")
         self._store: _Store | None = None
         self._unwritten: deque[tuple[int, str]] = deque(maxlen=MAX_UNWRITTEN)
+        self._hurry = threading.Event()
 
     def add(self, count: int, code: str) -> None:
         """Remember a cell, unless it is private, empty or huge.
@@ -99,11 +103,11 @@ class History:
         """
         if code.strip() and not is_private(code) and len(code) <= MAX_CELL_CHARACTERS:
             self._unwritten.append((count, code))
-            self._submit(self._write)
+            self._submit(self._write_later)
 
     async def find(self, request: Request) -> list[Entry]:
         """The entries that a request asks for, the oldest first; none if the file can not be read just now."""
-        future = self._submit(lambda store: store.find(request))
+        future = self._submit(lambda store: store.find(request), hurries=True)
         if future is None:
             return []
         try:  # whatever else is asked of the kernel waits for the answer
@@ -118,11 +122,16 @@ class History:
         Args:
             wait: However long it takes; otherwise what is not written in a moment is given up.
         """
-        ended = self._submit(self._end, opens=False)
+        ended = self._submit(self._end, opens=False, hurries=True)
         if ended is not None:
             with contextlib.suppress(TimeoutError):
                 ended.result(None if wait else _CLOSE_SECONDS)
         self._thread.shutdown(wait=wait, cancel_futures=True)
+
+    def _write_later(self, store: _Store) -> None:
+        if self._unwritten:
+            self._hurry.wait(WRITE_SECONDS)
+            self._write(store)
 
     def _write(self, store: _Store) -> None:
         """Write what is not yet; what can not be written now is tried again with the next cell."""
@@ -137,13 +146,19 @@ class History:
         finally:
             store.close()
 
-    def _submit(self, work: Callable[[_Store], T], *, opens: bool = True) -> Future[T | None] | None:
+    def _submit(
+        self, work: Callable[[_Store], T], *, opens: bool = True, hurries: bool = False
+    ) -> Future[T | None] | None:
+        if hurries:
+            self._hurry.set()  # until its turn comes: what waits to be written goes before it
         try:
-            return self._thread.submit(self._carry_out, work, opens)
+            return self._thread.submit(self._carry_out, work, opens, hurries)
         except RuntimeError:  # it is closed
             return None
 
-    def _carry_out(self, work: Callable[[_Store], T], opens: bool) -> T | None:
+    def _carry_out(self, work: Callable[[_Store], T], opens: bool, hurries: bool) -> T | None:
+        if hurries:
+            self._hurry.clear()
         try:
             if self._store is None and opens:
                 self._store = _Store(self._path, self._patience)
