@@ -15,6 +15,7 @@ from typing import Any
 
 import traitlets
 from ipykernel._version import kernel_protocol_version
+from tornado.ioloop import IOLoop
 
 from vibesbox_kernel import __version__
 from vibesbox_kernel.errors import ShellStateError, VibesboxError
@@ -31,6 +32,7 @@ from vibesbox_kernel.frontends.notebook_metadata import apply_notebook_metadata
 from vibesbox_kernel.frontends.replies import FACTS, failure_of_error
 from vibesbox_kernel.frontends.setting_traits import ConfiguredSettings
 from vibesbox_kernel.sessions import SessionManager
+from vibesbox_kernel.sessions.engine import Engine
 from vibesbox_kernel.shell.code_help import CodeHelp
 from vibesbox_kernel.shell.runner import CellRunner
 
@@ -62,7 +64,9 @@ class VibesboxKernel(ConfiguredSettings, QuickAnswers):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         notices = apply_notebook_metadata(self.settings, os.environ)
-        self.sessions = SessionManager(instance=self._broker_id(), owner="Vibesbox kernel")
+        # What the user runs is in other processes and never blocks this thread: the sessions' engine needs none.
+        engine = Engine(loop=IOLoop.current().asyncio_loop)  # type: ignore[attr-defined]
+        self.sessions = SessionManager(instance=self._broker_id(), owner="Vibesbox kernel", engine=engine)
         self._runner = CellRunner(self.sessions, settings=self.settings, notices=notices)
         self._magics = MagicDoor(self.sessions, self._runner, self._directory)
         self._cells = CellExecutor(self.sessions, self._runner, self._magics)

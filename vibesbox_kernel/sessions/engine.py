@@ -1,4 +1,4 @@
-"""One background thread with its own event loop, where links, pumps and widgets live.
+"""The event loop where links, pumps and widgets live: of a background thread, or one that its thread keeps free.
 
 User code may block the main thread for hours; what runs here goes on meanwhile.
 """
@@ -34,22 +34,33 @@ _FAULTS = frozenset({signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL
 
 
 class Engine:
-    """A daemon thread that runs an asyncio loop until ``close``, or until nobody holds the engine."""
+    """A daemon thread that runs an asyncio loop until ``close``, or until nobody holds the engine.
 
-    def __init__(self, name: str = "vibesbox") -> None:
-        self.loop = asyncio.new_event_loop()
+    Args:
+        name: The thread's.
+        loop: A loop that the calling thread runs, or will run, and where nothing ever blocks: no thread is needed then.
+            Whoever runs it ends it.
+    """
+
+    def __init__(self, name: str = "vibesbox", *, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        self.loop = loop or asyncio.new_event_loop()
+        self._has_thread = loop is None
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._closing = False
         self._outstanding: set[Future[Any]] = set()
         self._before_close: list[Callable[[], Coroutine[Any, Any, None]]] = []
-        # The thread holds the loop only, so that an engine that nobody uses can be collected.
-        self._thread = threading.Thread(target=_run_loop, args=(self.loop,), name=name, daemon=True)
-        self._thread.start()
-        self._finalizer = weakref.finalize(self, _stop_loop, self.loop)
-        self._finalizer.atexit = False  # at exit there is more to do:
+        self._thread = threading.current_thread() if loop is not None else self._start_thread(name)
         self._at_exit = functools.partial(_call_if_alive, weakref.WeakMethod(self.close))
         atexit.register(self._at_exit)
+
+    def _start_thread(self, name: str) -> threading.Thread:
+        # The thread holds the loop only, so that an engine that nobody uses can be collected.
+        thread = threading.Thread(target=_run_loop, args=(self.loop,), name=name, daemon=True)
+        thread.start()
+        finalizer = weakref.finalize(self, _stop_loop, self.loop)
+        finalizer.atexit = False  # at exit there is more to do
+        return thread
 
     @property
     def is_current(self) -> bool:
@@ -121,8 +132,9 @@ class Engine:
 
     def post(self, function: Callable[..., object], *arguments: object) -> None:
         """Call a function soon on the engine's thread; nothing happens once it is closed."""
+        soon = self.loop.call_soon if self.is_current else self.loop.call_soon_threadsafe
         try:
-            self.loop.call_soon_threadsafe(function, *arguments)
+            soon(function, *arguments)
         except RuntimeError:
             logger.debug("the engine is closed; %r is not called", function)
 
@@ -144,10 +156,10 @@ class Engine:
         self._before_close.append(function)
 
     def close(self) -> None:
-        """Cancel what runs and end the thread. Idempotent."""
+        """Cancel what runs and end the thread, if there is one. Idempotent."""
         self.close_soon()
         atexit.unregister(self._at_exit)
-        if not self.is_current and self._pid == os.getpid():
+        if self._has_thread and not self.is_current and self._pid == os.getpid():
             self._thread.join(_CLOSE_SECONDS)
             self._break_promises()
 
@@ -164,7 +176,8 @@ class Engine:
         if last:
             await asyncio.wait(last, timeout=_LAST_SECONDS)
         self._break_promises()
-        self.loop.stop()
+        if self._has_thread:
+            self.loop.stop()
 
     def _break_promises(self) -> None:
         with self._lock:
