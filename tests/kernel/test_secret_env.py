@@ -71,6 +71,16 @@ def test_a_secret_is_asked_for_masked_and_only_the_session_has_it(new_kernel, ga
     assert where_it_stands(SECRET) == []
 
 
+def test_a_secret_is_whole_whatever_ifs_is_and_nothing_is_said_of_that(new_kernel):
+    """Bash: `read` takes off what is in IFS, which may be read-only."""
+    kernel = new_kernel()
+    kernel.run("readonly IFS='x '")
+    request = kernel.start("%%session --secret-env TOKEN\nprintf '<%s>\\n' \"$TOKEN\"")
+    asked(kernel)
+    kernel.client.input(" y x")
+    assert kernel.finish(request).text == "< y x>\n"
+
+
 @pytest.mark.parametrize(
     "line",
     [

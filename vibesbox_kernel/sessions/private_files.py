@@ -20,5 +20,9 @@ def write_private(path: Path, data: bytes, *, mode: int = 0o600, new: bool = Fal
     """
     there = os.O_EXCL if new else os.O_TRUNC
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | there, mode)
-    with open(descriptor, "wb") as file:
-        file.write(data)
+    try:
+        left = memoryview(data)
+        while left:
+            left = left[os.write(descriptor, left) :]
+    finally:
+        os.close(descriptor)

@@ -78,7 +78,12 @@ class CellEndings:
         """Tell the outcome of a cell that was brief and calm as soon as it is announced, before its state is there."""
         handover = await self._manager.wait_handover(running.waiting.session_id, announced=True)
         took = time.monotonic() - running.turn.came_at
-        if not handover.announced or took > BRIEF_SECONDS or running.interruption.requested or not running.foreground:
+        if (
+            not (handover.announced or handover.settled)
+            or took > BRIEF_SECONDS
+            or running.interruption.requested
+            or not running.foreground
+        ):
             return
         await self._flush(running)
         end = CellEnd(handover.exit_status, None, handover.others, None if handover.others else EndReason.EXITED)

@@ -8,7 +8,6 @@ Layout, below a private directory of the runner's::
         f(), more-functions      functions that are not in the library (see function_library.py)
         known, names, list       what it has to know of these: see unchanged.sh
         begin.sh                 what its first line sources (directory, late options, traps, $?)
-        call.sh                  how the cell is called, and how it is to be looked at first
         In[12]                   the cell's text, under the name that its messages bear
         In[12].py                the text of a cell that another program runs (`program.py`, `other_shells.py`)
         launch, carried, ...     what makes another shell of the bash, and that shell's state
@@ -18,8 +17,8 @@ Layout, below a private directory of the runner's::
         go                       when it is there, a stopped bash that is continued ends by itself
         ready                    a fifo by which the bash of the start-up files says that `state` is written
 
-The control pipe carries single bytes: ``TAKE_ON``, ``SECRET`` with a variable behind it, and ``BEGIN``;
-``bash/prepare.sh`` reads them.
+The control pipe carries ``TAKE_ON``, ``SECRET`` with a variable behind it, and ``BEGIN`` with what is to be known of
+the cell; ``bash/prepare.sh`` reads them.
 """
 
 from __future__ import annotations
@@ -41,7 +40,6 @@ from vibesbox_kernel.shell.exit_trap import sets_exit_trap
 from vibesbox_kernel.shell.function_files import lay_out_functions
 from vibesbox_kernel.shell.function_library import FunctionLibraries
 from vibesbox_kernel.shell.program import Place, Replacement
-from vibesbox_kernel.shell.quoting import quote
 from vibesbox_kernel.shell.restore import begin_text, hide_text, restore_text
 from vibesbox_kernel.shell.state import Limits, ShellState
 from vibesbox_kernel.shell.syntax import Check
@@ -65,7 +63,8 @@ _TEXTS_OF_OTHER_SHELLS = ("fish.fish", "zsh.zsh")
 
 
 TAKE_ON, SECRET, BEGIN = b"s", b"e", b"c"
-"""The words of the control pipe: take on the state; have this variable (``NAME=VALUE\\0``); run the cell."""
+"""The words of the control pipe: take on the state; have this variable (``NAME=VALUE\\0``); run the cell, which is to
+be looked at first in this way and has this name (``CHECK\\0NAME\\0``)."""
 
 
 class Driver:
@@ -175,6 +174,7 @@ class CellDirectory:
         wanted = self.driver.libraries.wanted(state, self.library)
         functions = lay_out_functions(self.path, wanted, self.library)
         self.write("restore.sh", hide_text(private) + restore_text(state, functions))
+        self.write("state", b"")  # made here: bash would make it with the user's umask
         self.kept = wanted.kept
 
     def write_cell(
@@ -221,8 +221,7 @@ class CellDirectory:
         text = self.driver.opening + b"\n" * (line - 1) + script.encode("utf-8", "surrogateescape") + b"\n"
         self.write("begin.sh", begin)
         self.write(name, text)
-        self.write("state", b"")  # made here: bash would make it with the user's umask
-        return self._write_call(name, check)
+        return _begin(name, check)
 
     def write_replacement(
         self, replacement: Replacement, script: str, *, label: str, state: ShellState, place: Place
@@ -249,13 +248,7 @@ class CellDirectory:
         )
         self.write("begin.sh", begin)
         self.write(name, self.driver.opening + launch)
-        self.write("state", b"")
-        return self._write_call(name, Check.NONE)
-
-    def _write_call(self, name: str, check: Check) -> bytes:
-        call = b"__vb_check=" + check.encode() + b" __vb_label=" + quote(os.fsencode(name)) + b"\n"
-        self.write("call.sh", call)
-        return BEGIN
+        return _begin(name, Check.NONE)
 
     def write(self, name: str, data: bytes, *, executable: bool = False) -> Path:
         """Write a file that nobody else can read."""
@@ -322,6 +315,10 @@ def laying_out(pid: int | None = None) -> Iterator[None]:
         raise SessionEndedError(pid, f"has lost its files: {error}") from error
     except OSError as error:
         raise ShellStateError(f"the files of a cell's shell can not be written: {error}") from error
+
+
+def _begin(name: str, check: Check) -> bytes:
+    return BEGIN + b"%s\0%s\0" % (check.encode(), os.fsencode(name))
 
 
 def _text(name: str, shell: str = "bash") -> str:

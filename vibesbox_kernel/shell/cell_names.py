@@ -5,7 +5,6 @@ from __future__ import annotations
 _FILES = frozenset(
     {
         "begin.sh",
-        "call.sh",
         "disabled",
         "exit-trap",
         "functions",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from vibesbox_kernel.shell.settings import Settings
     from vibesbox_kernel.shell.state import ShellState
 
-LATER_SECONDS = 0.001
+LATER_SECONDS = 0.003
 """What is not the cell's own affair waits until its outcome is on its way to the user."""
 
 _AS_BEFORE = "the next cell starts from the state before this one"

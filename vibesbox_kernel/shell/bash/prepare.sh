@@ -4,7 +4,6 @@
 # announcements (see leave.sh; may be empty), $5 the functions to be read ahead (see library.sh; may be empty) and $2
 # the directory of this cell, which holds
 #   restore.sh, functions   the state that the cell starts from
-#   call.sh                 what the cell is called, and how it is to be looked at
 #   begin.sh                what must wait until the driver is out of the way (see restore.py)
 #   <label>                 the cell's text
 # and takes `state`, what is to be carried on to the next cell.
@@ -29,22 +28,24 @@
     builtin trap '__vb_early=yes' INT
 
     # Descriptor 250 is the control pipe. `s`: take on the state; `e`: a variable and its value, a secret, which is
-    # written nowhere and handed on to nobody; `c`: the cell. End of file means that this bash is not wanted any more.
-    # The time limit is there because of TMOUT, which `read` would take for its own.
+    # written nowhere and handed on to nobody; `c`: the cell, with how it is to be looked at and what it is called. End of
+    # file means that this bash is not wanted any more. The time limit is there because of TMOUT, which `read` would take
+    # for its own.
     __vb_word=
     while [[ $__vb_word != c ]]; do
         if builtin read -r -N 1 -t 99999999 -u 250 __vb_word; then
             [[ $__vb_word != s ]] || builtin . ./restore.sh 2>|restore.log
             [[ $__vb_word != e ]] || {
-                IFS= builtin read -r -d '' -t 99999999 -u 250 __vb_word
-                builtin unset -v "${__vb_word%%=*}"
-                builtin declare -x "$__vb_word"
-                __vb_word=
+                builtin mapfile -t -d '' -n 1 -u 250 __vb_words # not by `read`, which takes off what is in IFS
+                builtin unset -v "${__vb_words%%=*}"
+                builtin declare -x "$__vb_words"
             }
         else
             (($? > 128)) || builtin exit 0
         fi
     done
+    builtin mapfile -t -d '' -n 2 -u 250 __vb_words
+    __vb_check=$__vb_words __vb_label=${__vb_words[1]}
     # Under `builtin` an `exec` would change nothing for good. In the posix mode no function is before it.
     if builtin declare -F exec >/dev/null; then
         builtin set -o posix
@@ -53,7 +54,6 @@
     else
         \exec 250<&-
     fi
-    builtin . ./call.sh
 
     # A fork reads the cell with `set -n`, which reads and runs nothing. A shell under `set -n` would not even begin to
     # source; but a DEBUG trap runs when the decision to run the `.` has been taken.
