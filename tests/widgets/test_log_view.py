@@ -14,6 +14,7 @@ import pytest
 from tests.widgets.conftest import RecordingComm
 from vibesbox_kernel.errors import SessionNotFoundError
 from vibesbox_kernel.sessions import SessionManager
+from vibesbox_kernel.shell.log_search import LogSearch
 from vibesbox_kernel.widgets import log_download, log_view
 from vibesbox_kernel.widgets.log_view import LogView
 from vibesbox_kernel.widgets.views import Views
@@ -243,6 +244,21 @@ def test_a_search_goes_on_with_what_comes(bench: Bench, gate: Gate):
     gate.open()
     browser.wait(lambda: browser.heard("found")[-1]["count"] == 2)
     assert browser.ask("goto", line=0, back=False)["line"] == 2
+
+
+def test_who_was_answered_in_the_midst_of_a_search_hears_of_its_end(
+    bench: Bench, gate: Gate, monkeypatch: pytest.MonkeyPatch
+):
+    """Ours: the same had been told before, and the page would say for ever how far the search has come."""
+    browser = bench.on(bench.start(f"echo needle; read go <{gate.path}; echo hay; exec sleep 600"))
+    browser.say("search", text="needle", age=1)
+    browser.wait(lambda: bool(browser.heard("found")) and browser.heard("found")[-1]["done"])
+    with monkeypatch.context() as patched:
+        patched.setattr(LogSearch, "is_done", property(lambda _: False))
+        assert not browser.ask("goto", line=-1, back=False)["done"]
+    told = len(browser.heard("found"))
+    gate.open()
+    browser.wait(lambda: len(browser.heard("found")) > told and browser.heard("found")[-1]["done"])
 
 
 def test_a_download_is_every_byte_and_the_text_is_what_a_terminal_shows(bench: Bench, monkeypatch: pytest.MonkeyPatch):

@@ -102,6 +102,7 @@ class LogView(LiveWidget):
         self._viewers: OrderedDict[str, Viewer] = OrderedDict()
         self._query, self._age = LogQuery(), 0
         self._search: LogSearch | None = None
+        self._told_found: Message = {}  # how far the search has come, as everybody knows it
         self._searching: asyncio.Task[None] | None = None
         self._counted = asyncio.Event()
         self._downloads: OrderedDict[tuple[str, int], Download] = OrderedDict()
@@ -298,7 +299,10 @@ class LogView(LiveWidget):
         search = self._search
         found = search.find(number_in(request, "line", least=-1), back=bool(request.get("back"))) if search else None
         line, at = found if found is not None else (None, None)
-        self._answer(request, line=line, at=at, **self._progress())
+        progress = self._progress()
+        self._answer(request, line=line, at=at, **progress)
+        if not progress["done"]:
+            self._told_found = {}  # so its end is told, even if that had been told before more output came
 
     async def _send_part(self, request: Message) -> None:
         key = (request["view"], number_in(request, "id"))
@@ -339,23 +343,24 @@ class LogView(LiveWidget):
 
     async def _search_on(self, search: LogSearch) -> None:
         """Search what there is, and what comes; say how far we are, and how much was found."""
-        told: Message = {}
+        self._told_found = {}
         told_at = 0.0
         while True:
             self._counted.clear()
             while await search.step():
                 if time.monotonic() > told_at + COUNTING_SECONDS:
-                    told, told_at = self._tell_progress(told), time.monotonic()
-            told = self._tell_progress(told)
+                    self._tell_progress()
+                    told_at = time.monotonic()
+            self._tell_progress()
             if search.is_full:
                 return
             await self._counted.wait()
 
-    def _tell_progress(self, told: Message) -> Message:
+    def _tell_progress(self) -> None:
         progress = self._progress()
-        if progress != told:
+        if progress != self._told_found:
+            self._told_found = progress
             self.send({"op": "found", **progress})
-        return progress
 
     def _progress(self) -> Message:
         search = self._search

@@ -150,6 +150,7 @@ function render({ model, el }) {
   let wish = null; // the window of lines that was asked for
   let age = 0;
   let hit = null; // the line that a search has gone to
+  let hitAt = 0; // which of the lines with a hit it is, from 1
   let wantsHit = false;
   let wantsSight = false; // the match that was gone to is to be in sight, however long its line is
   let steps = []; // to matches before (true) and after (false) that are still to be taken
@@ -451,7 +452,7 @@ function render({ model, el }) {
   const onFound = (message) => {
     if (message.age !== age) return;
     const many = message.full ? `more than ${number.format(message.count)} lines` : count(message.count, "matching line");
-    const at = hit !== null && message.at ? `${number.format(message.at)} of ` : "";
+    const at = hit !== null && hitAt ? `${number.format(hitAt)} of ` : "";
     const doing = message.error || (message.done ? "" : ` (${message.percent} % searched)`);
     setText(found, query.value ? (message.error ? doing : `${at}${many}${doing}`) : "");
     query.ariaInvalid = String(Boolean(message.error));
@@ -468,6 +469,7 @@ function render({ model, el }) {
   };
   const goTo = (message) => {
     hit = message.line;
+    hitAt = message.at;
     wantsSight = true;
     follow(false);
     if (hit < top || hit > top + viewPx / rowPx - 2) top = hit - viewPx / rowPx / 3;
