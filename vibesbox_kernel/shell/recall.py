@@ -30,7 +30,8 @@ class Recall:
 
     def wanted_by(self, script: str) -> tuple[str, ...]:
         """What a cell wants to know; nothing, unless it asks."""
-        return tuple(self._texts) if _ASKS.search(script) else ()
+        may_ask = "history" in script or "fc" in script  # seen at once; a pattern takes its time in a megabyte
+        return tuple(self._texts) if may_ask and _ASKS.search(script) else ()
 
 
 def recall_text(scripts: Iterable[str]) -> bytes:
