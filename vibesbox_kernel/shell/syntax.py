@@ -12,8 +12,19 @@ from enum import StrEnum
 
 _RESERVED = r"case|coproc|do|done|elif|else|esac|fi|for|function|if|select|then|time|until|while"
 # Each stops at the first thing that it finds, and none looks at a line twice: a cell may be a mebibyte long.
-_NOT_PLAIN = re.compile(r"[^\w\s./=:,@%+-]")
-_PLAIN_BUT_RESERVED = re.compile(rf"\b(?:{_RESERVED})\b")
+_VALUE = r"\$\w+|\$\{\w+\}|\$\(\([\w\s+*/%<>=-]*+\)\)"
+_PLAIN = re.compile(
+    rf"""(?:
+        \b(?!(?:{_RESERVED})\b)\w++
+        | [\s./=:,@%+*~-]++
+        | {_VALUE}
+        | "(?:[^"\\`$]++|{_VALUE})*+"
+        | '[^']*+'
+        | (?<!\S)\#.*+
+    )*+""",
+    re.VERBOSE,
+)
+"""Words, quoted or not, values and comments: whatever stands where, bash can read it."""
 _READS_A_FILE = re.compile(r"\n[ \t]*(?:\.|source)[ \t]")  # a newline is found faster than the beginning of a line
 # By line: its first `alias`, the first `=` behind it. What is atomic is not tried again.
 _ALIAS = re.compile(rf"(?m)^(?>.*?\balias[ \t])(?>.*?=).*?(?:[(){{}};&|]|\b(?:{_RESERVED})\b)")
@@ -29,7 +40,7 @@ class Check(StrEnum):
 
 def check_for(script: str) -> Check:
     """The strictest look that refuses no cell that bash would run, and none where nothing can be wrong."""
-    if not _NOT_PLAIN.search(script) and not _PLAIN_BUT_RESERVED.search(script):
+    if _PLAIN.fullmatch(script):
         return Check.NONE  # plain words: it saves a fork, which is a good part of what a short cell costs
     if "alias" in script and _ALIAS.search(script):
         return Check.NONE
