@@ -207,7 +207,7 @@ def test_an_exit_record_stays_within_its_block_whatever_the_problem(tmp_path: Pa
     session.problem, session.usage = problem, [123456789.123456789] * 6
     session.returncode, session.end_reason, session.ended_at, session.duration = -64, "memory limit", 1e10 / 3, 1e7 / 3
     session.exited_cursor = 1 << 60
-    History({}, on_forgotten=lambda _: None).end(session)
+    History(HandLoop(), {}, on_forgotten=lambda _: None).end(session)
     assert os.stat(f"{session.directory}/exit.json").st_size == 1024
     known = records.read_exit(session.directory)
     assert known is not None

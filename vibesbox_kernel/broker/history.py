@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 
 from vibesbox_kernel.broker import records
+from vibesbox_kernel.broker.loop import Loop, Timer
 from vibesbox_kernel.broker.session import Session
 
 logger = logging.getLogger(__name__)
@@ -19,21 +20,34 @@ MAX_ENDED = 1000
 """Ended sessions that the broker can still list; the rest is on disk."""
 
 
+SOON_SECONDS = 0.01
+"""How much later a cell's first record is written: a brief one is told of by then, and nobody has waited for that."""
+
+
 class History:
     """Writes the records, and forgets the oldest.
 
     Args:
+        loop: Calls when a record is due.
         sessions: Every session of the broker by its id.
         on_forgotten: Called with a session that is not listed any more.
     """
 
-    def __init__(self, sessions: dict[str, Session], *, on_forgotten: Callable[[Session], None]) -> None:
+    def __init__(self, loop: Loop, sessions: dict[str, Session], *, on_forgotten: Callable[[Session], None]) -> None:
+        self._loop = loop
+        self._due: dict[Session, Timer] = {}
         self._sessions = sessions
         self._on_forgotten = on_forgotten
         self._ended: deque[str] = deque()
 
+    def begin_soon(self, session: Session) -> None:
+        """``begin`` in a moment, or before its end."""
+        self._due[session] = self._loop.call_later(SOON_SECONDS, lambda: self.begin(session))
+
     def begin(self, session: Session) -> None:
         """Put down what a session is, and that it is not over. A full disk stops no command."""
+        if session in self._due:
+            self._due.pop(session).cancel()
         try:
             records.write_exit(session.directory, {"status": "queued" if session.queued else "running"})
             self.note(session)
@@ -53,6 +67,8 @@ class History:
 
     def end(self, session: Session) -> None:
         """Put down how a session has ended, and forget the oldest that has."""
+        if session in self._due:
+            self.begin(session)
         self._write_end(session)
         self._ended.append(session.session_id)
         if len(self._ended) > MAX_ENDED:

@@ -92,7 +92,7 @@ class Supervisor:
             on_exceeded=lambda session, reason: self.end(session, reason=reason, grace=GRACE_SECONDS),
             on_changed=lambda session: on_event("changed", session),
         )
-        self.history = History(self.sessions, on_forgotten=self.upkeep.forget)
+        self.history = History(loop, self.sessions, on_forgotten=self.upkeep.forget)
         self.handovers = Handovers(
             loop,
             self._trees,
@@ -185,7 +185,7 @@ class Supervisor:
         if waits:
             self._wait(session)
         else:
-            self._announce("started", session)
+            self._announce("started", session, is_cell=not durable)
 
     def set_parallel(self, group: str | None, limit: int | None) -> None:
         """How many sessions of a group may run at a time; see ``Queue.set_limit``."""
@@ -346,12 +346,15 @@ class Supervisor:
         session.settled, session.began_at = True, 0.0
         self._endings.begin(session, reason=CANCELLED, grace=0, on_done=on_done)
 
-    def _announce(self, kind: str, session: Session) -> None:
+    def _announce(self, kind: str, session: Session, *, is_cell: bool = False) -> None:
         if kind == "started":
             self._queue.began(session)
             self.upkeep.begin(session)
             self._stdin.begin(session)
-        self.history.begin(session)
+        if is_cell:
+            self.history.begin_soon(session)  # first its output, which may be here already
+        else:
+            self.history.begin(session)
         self._on_event(kind, session)
 
     # Its streams

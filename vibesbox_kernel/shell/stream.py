@@ -110,7 +110,6 @@ class OutputPump:
             self._send()
             if self._head.over and (self._tail is not None or self._head.cursor < cursor):
                 await self._show_tail(max(cursor, self._shown_to()), last=True)
-        self._hurry.set()
 
     @property
     def on_screen(self) -> bool:
