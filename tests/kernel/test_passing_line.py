@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,22 +19,6 @@ def kernel(jupyter_data: Path) -> Iterator[Driver]:
     with running_kernel(jupyter_data) as driver:
         driver.run("%vibesbox config quiet_after=0.3")
         yield driver
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> Path:
-    return new_gate(tmp_path / "gate")
-
-
-@pytest.fixture
-def second_gate(tmp_path: Path) -> Path:
-    """Who passed the first may be at it again before it is shut."""
-    return new_gate(tmp_path / "gate2")
-
-
-def new_gate(path: Path) -> Path:
-    os.mkfifo(path)
-    return path
 
 
 def shown(messages: list[Message]) -> list[str]:

@@ -15,22 +15,6 @@ from tests.kernel.driver import Driver, Result
 SECONDS = 30.0
 
 
-@pytest.fixture
-def gate(tmp_path: Path) -> Path:
-    return new_gate(tmp_path / "gate")
-
-
-@pytest.fixture
-def second_gate(tmp_path: Path) -> Path:
-    """Who passed the first may be at it again before it is shut."""
-    return new_gate(tmp_path / "gate2")
-
-
-def new_gate(path: Path) -> Path:
-    os.mkfifo(path)
-    return path
-
-
 def progress_of(kernel: Driver, name: str) -> object:
     listed = json.loads(kernel.run("%ps -a --json", timeout=SECONDS).text)
     return next(one["progress"] for one in listed if one["name"] == name)
