@@ -26,13 +26,14 @@ from benchmarks.floods import measure_floods
 from benchmarks.kernels import KernelFailedError, running
 from benchmarks.lag import measure_lag
 from benchmarks.machine import describe_machine
-from benchmarks.page import chromium, measure_page
+from benchmarks.page import measure_page
 from benchmarks.scripts import measure_scripts
 from benchmarks.sessions import measure_sessions
 from benchmarks.startup import measure_startup
 from benchmarks.states import measure_states
 from benchmarks.surroundings import BASH, OURS, PYTHON, SpecMissingError, install_specs, own_home
 from benchmarks.table import Table
+from tests.browser.chromium import chromium
 
 IN_KERNELS = ("cells", "scripts", "lag", "completion", "floods")
 KERNEL_PARTS = (*IN_KERNELS, "states", "startup")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,9 +10,10 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-from playwright.sync_api import CDPSession, Locator, expect, sync_playwright
+from playwright.sync_api import CDPSession, Locator, expect
 
 from benchmarks.table import Table, verdict
+from tests.browser.chromium import chromium, launched
 from tests.browser.lab import Lab, Notebook
 from tests.browser.server import LabServer
 
@@ -46,29 +45,6 @@ _SECONDS_UNTIL_ROW = """async ([path, code]) => {
   while (rows() === before) await new Promise(requestAnimationFrame);
   return (performance.now() - begun) / 1000;
 }"""
-_WATCH_ECHO = """() => {
-  let pressed = 0;
-  window.vibesboxEchoes = [];
-  document.addEventListener('keydown', () => { pressed = performance.now(); }, true);
-  new MutationObserver(() => {
-    if (pressed) window.vibesboxEchoes.push((performance.now() - pressed) / 1000);
-    pressed = 0;
-  }).observe(document.querySelector('.xterm-rows'), { childList: true, subtree: true, characterData: true });
-}"""
-_WATCH_FREEZES = f"""() => {{
-  let last = performance.now();
-  window.vibesboxLongest = 0;
-  setInterval(() => {{
-    const now = performance.now();
-    window.vibesboxLongest = Math.max(window.vibesboxLongest, (now - last - {TICK_MS}) / 1000);
-    last = now;
-  }}, {TICK_MS});
-}}"""
-
-
-def chromium() -> str | None:
-    """The browser, if there is one here."""
-    return os.environ.get("VIBESBOX_CHROMIUM") or shutil.which("chromium")
 
 
 def measure_page() -> Table:
@@ -101,13 +77,10 @@ def _server() -> Iterator[LabServer]:
 
 
 def _on_a_page(server: LabServer, measure: Callable[[Lab], list[Row]]) -> list[Row]:
-    args = ["--disable-dev-shm-usage", *(["--no-sandbox"] if os.getuid() == 0 else [])]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=args)
+    with launched(chromium() or "") as browser:
         try:
             return measure(Lab(server, browser.new_context(viewport={"width": 1280, "height": 900})))
         finally:
-            browser.close()
             server.shut_kernels_down()
 
 
@@ -206,11 +179,11 @@ def _keys(lab: Lab) -> list[Row]:
     rows = notebook.output(1).locator(".xterm-rows")
     expect(rows).to_contain_text("$", timeout=PATIENCE_MS)
     notebook.output(1).locator(".xterm-screen").click()
-    lab.js(_WATCH_ECHO)
+    lab.watch_echoes()
     for number in range(KEYS):
         lab.page.keyboard.press("abcdefghij"[number % 10])
         time.sleep(0.1)
-    echoes = lab.js("() => window.vibesboxEchoes")
+    echoes = lab.echoes()
     return [_row(f"a key in the terminal to its echo, median of {len(echoes)}", median(echoes), 0.1)]
 
 
@@ -232,13 +205,13 @@ def _reload(lab: Lab) -> list[Row]:
 
 def _flood(lab: Lab) -> list[Row]:
     notebook = lab.open("vibesbox", [f"%%session --name flood\nseq {FLOOD_LINES}", "%tail -w flood"])
-    lab.js(_WATCH_FREEZES)
+    lab.watch_freezes()
     notebook.run(0, timeout=120)
     notebook.see(0, str(FLOOD_LINES))
-    longest = float(lab.js("() => window.vibesboxLongest"))
+    longest = lab.longest_freeze()
     notebook.run(1)
     notebook.see(1, str(FLOOD_LINES))
-    of_log = float(lab.js("() => window.vibesboxLongest"))
+    of_log = lab.longest_freeze()
     return [
         _row("a flood of 104 MB in a cell: the page's longest freeze", longest, 0.5),
         ("  with its log opened then", f"{of_log:.3f}", "", ""),

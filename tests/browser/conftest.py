@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
+from tests.browser.chromium import chromium, launched
 from tests.browser.lab import Lab
 from tests.browser.server import LabServer
 
 _HERE = Path(__file__).parent
-_NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 _LEFT_OUT = pytest.StashKey[int]()
 _NO_CHROMIUM = "no Chromium here; `make browser` installs Debian's (as root), VIBESBOX_CHROMIUM=/path/to/it names one"
-
-
-def _chromium() -> str | None:
-    return os.environ.get("VIBESBOX_CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)), None)
 
 
 @pytest.hookimpl(trylast=True)
@@ -30,7 +25,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     ours = [item for item in items if item.path.is_relative_to(_HERE)]
     # Last: Playwright's blocking API keeps an event loop in the main thread, beside which no async test runs.
     items.sort(key=lambda item: item.path.is_relative_to(_HERE))
-    left_out = _chromium() is None and os.environ.get("VIBESBOX_REQUIRE_BROWSER") != "1"
+    left_out = chromium() is None and os.environ.get("VIBESBOX_REQUIRE_BROWSER") != "1"
     config.stash[_LEFT_OUT] = len(ours) if left_out else 0
     for item in ours:
         item.add_marker(pytest.mark.browser)
@@ -51,15 +46,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """A headless Chromium, the system's own."""
-    path = _chromium()
+    path = chromium()
     if path is None:
         pytest.fail(f"VIBESBOX_REQUIRE_BROWSER=1, and {_NO_CHROMIUM}", pytrace=False)
-    # A container's /dev/shm is often too small for a browser; as root Chromium has no sandbox.
-    args = ["--disable-dev-shm-usage", *(["--no-sandbox"] if os.getuid() == 0 else [])]
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=path, args=args)
+    with launched(path) as found:
         yield found
-        found.close()
 
 
 @pytest.fixture(scope="session")

@@ -69,6 +69,22 @@ class Lab:
         """Evaluate a JavaScript function in the page, such as ``"(n) => n + 1"``, and await its result."""
         return self.page.evaluate(function, arg)
 
+    def watch_freezes(self) -> None:
+        """Note from now on how long the page stands still."""
+        self.js("() => vibesboxHarness.watchFreezes()")
+
+    def longest_freeze(self) -> float:
+        """The longest time, in seconds, for which it has."""
+        return float(self.js("() => vibesboxHarness.longestFreeze"))
+
+    def watch_echoes(self) -> None:
+        """Note from now on how long it takes from a key to a change in the page's terminal."""
+        self.js("() => vibesboxHarness.watchEchoes(document.querySelector('.xterm-rows'))")
+
+    def echoes(self) -> list[float]:
+        """Those times, in seconds, in the order of the keys."""
+        return list(self.js("() => vibesboxHarness.echoes"))
+
     def screenshot(self, path: Path) -> None:
         """Save what the page shows as a PNG."""
         path.parent.mkdir(parents=True, exist_ok=True)

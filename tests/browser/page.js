@@ -83,4 +83,27 @@ window.vibesboxHarness = {
   edit(path, index, source) {
     this.cell(path, index).model.sharedModel.setSource(source);
   },
+
+  // From now on: how long the page stands still at most, in seconds.
+  watchFreezes() {
+    const tick = 50;
+    let last = performance.now();
+    this.longestFreeze = 0;
+    setInterval(() => {
+      const now = performance.now();
+      this.longestFreeze = Math.max(this.longestFreeze, (now - last - tick) / 1000);
+      last = now;
+    }, tick);
+  },
+
+  // From now on: how long it takes from each key to the next change of a terminal's rows, in seconds.
+  watchEchoes(rows) {
+    let pressed = 0;
+    this.echoes = [];
+    document.addEventListener('keydown', () => { pressed = performance.now(); }, true);
+    new MutationObserver(() => {
+      if (pressed) this.echoes.push((performance.now() - pressed) / 1000);
+      pressed = 0;
+    }).observe(rows, { childList: true, subtree: true, characterData: true });
+  },
 };

@@ -15,25 +15,6 @@ from tests.browser.lab import Lab, Notebook
 
 DEADLINE = 15_000
 SHELL = "%%session --bg --name sh --env PS1='$ '\nexec bash --norc --noprofile -i"
-WATCH_ECHO = """() => {
-  const rows = document.querySelector('.xterm-rows');
-  const seconds = window.vibesboxEchoes = [];
-  let pressed = 0;
-  document.addEventListener('keydown', () => { pressed = performance.now(); }, true);
-  new MutationObserver(() => {
-    if (pressed) seconds.push((performance.now() - pressed) / 1000);
-    pressed = 0;
-  }).observe(rows, { childList: true, subtree: true, characterData: true });
-}"""
-WATCH_PAGE = """() => {
-  let last = performance.now();
-  window.vibesboxLongest = 0;
-  setInterval(() => {
-    const now = performance.now();
-    window.vibesboxLongest = Math.max(window.vibesboxLongest, now - last);
-    last = now;
-  }, 20);
-}"""
 SCREEN_PROGRAM = """
 import curses
 def main(screen):
@@ -261,21 +242,21 @@ def test_a_python_notebook_s_terminal_while_python_is_busy(lab: Lab, capsys: pyt
     term.focus()
 
     # A flood: the page bears it, and its end is there.
-    lab.js(WATCH_PAGE)
+    lab.watch_freezes()
     term.type("clear; seq 1 500000; echo en''ded\n")
     term.see("ended", timeout=60_000)
     assert re.search(r"499999\s+500000\s+ended", term.text())
-    freeze = lab.js("() => window.vibesboxLongest")
+    freeze = 1000 * lab.longest_freeze()
 
     # Keys: what is typed comes back while Python does nothing for anybody.
     term.type("clear; cat\n")
     expect(term.rows).not_to_contain_text("ended", timeout=DEADLINE)
-    lab.js(WATCH_ECHO)
+    lab.watch_echoes()
     word = "abcdefghijklmnopqrstuvwxyz0123"
     for number, key in enumerate(word, 1):
         term.press(key)
         term.see(word[:number])
-    echoes: list[float] = lab.js("() => window.vibesboxEchoes")
+    echoes = lab.echoes()
     assert len(echoes) >= len(word) - 2
     assert not notebook.is_finished(3)
     with capsys.disabled():
