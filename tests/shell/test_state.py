@@ -18,7 +18,6 @@ from vibesbox_kernel.shell.quoting import quote, unquote
 from vibesbox_kernel.shell.restore import begin_text, restore_text
 from vibesbox_kernel.shell.script import existing_directory, make_script
 from vibesbox_kernel.shell.state import ShellState
-from vibesbox_kernel.shell.syntax import Check, check_for
 
 EMPTY = ShellState(directory=b"/")
 SECTIONS = {
@@ -123,22 +122,6 @@ def test_a_quoted_word_is_one_word(word: bytes) -> None:
 )
 def test_what_bash_has_quoted_is_read_back(word: bytes, value: bytes) -> None:
     assert unquote(word) == value
-
-
-@pytest.mark.parametrize(
-    ("script", "check"),
-    [
-        ("echo hi\nls -l /tmp/a_b.c", Check.NONE),
-        ("echo 'hi'", Check.STRICT),
-        ("do", Check.STRICT),
-        ("shopt -s extglob\nls !(a)", Check.EXTGLOB),
-        ("  . ./lib.sh\nls !(a)", Check.EXTGLOB),
-        ("alias ll='ls -l'", Check.STRICT),
-        ("alias begin='{'", Check.NONE),
-    ],
-)
-def test_how_a_cell_is_checked(script: str, check: Check) -> None:
-    assert check_for(script) is check
 
 
 def test_the_environment_has_no_pager_and_a_locale_that_knows_every_letter() -> None:

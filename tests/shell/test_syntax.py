@@ -21,6 +21,7 @@ from vibesbox_kernel.shell.syntax import Check, check_for
         ("echo a#'b", Check.STRICT),
         ("echo $'a'", Check.STRICT),
         ("if true", Check.STRICT),
+        ("do", Check.STRICT),
         ("shopt -s extglob\necho !(a)", Check.EXTGLOB),
         (". ./lib\necho !(a)", Check.EXTGLOB),
         ("x=1\n  source 'lib'\necho !(a)", Check.EXTGLOB),

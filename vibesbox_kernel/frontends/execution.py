@@ -85,13 +85,15 @@ class CellExecutor:
         """
         if self._expected.pop(request, False):
             return Report(_INTERRUPTED)
-        task = asyncio.create_task(self._carry_out(code, label, output), name=f"vibesbox-execute-{label}")
+        task = asyncio.current_task()
+        assert task is not None
         self._cancellable.add(task)
         try:
-            return await task
+            return await self._carry_out(parse_cell(code), label, output)
         except asyncio.CancelledError:
             if task not in self._interrupted:
                 raise
+            task.uncancel()
             return Report(_INTERRUPTED)
         except VibesboxError as error:
             return Report(failure_of_error(error))
@@ -111,8 +113,7 @@ class CellExecutor:
         if self._scripts:
             self._manager.engine.start(self._runner.interrupt(), name="vibesbox-interrupt")
 
-    async def _carry_out(self, code: str, label: str, output: CellOutput) -> Report:
-        cell = parse_cell(code)
+    async def _carry_out(self, cell: Cell, label: str, output: CellOutput) -> Report:
         report = Report()
         if cell.magics:
             # A restarted kernel learns of its durable sessions when it meets their broker. Without bash or broker it is

@@ -75,7 +75,7 @@ class CellRunner:
         self.foreground = Foreground(manager)
         self.remembered = RememberedOptions()
         self.endings_told = EndingsTold(manager)
-        self._tasks: set[asyncio.Task[CellOutcome]] = set()
+        self._tasks: set[asyncio.Task[Running]] = set()
         self._endings: CellEndings | None = None
 
     @property
@@ -233,14 +233,15 @@ class CellRunner:
         respondent: Respondent | None,
         on_begun: Callable[[str], None] | None,
     ) -> CellOutcome:
-        """Run a cell in a task of its own, which goes on when the caller gives up."""
+        """Begin a cell in a task of its own, which goes on when the caller gives up, and wait for its outcome."""
         beginning = contextlib.ExitStack()
         beginning.enter_context(self.foreground.beginning())  # now: an interrupt may come before the task's first step
         work = self._run(cell, label, sink, respondent, on_begun, beginning)
         task = asyncio.create_task(work, name=f"vibesbox-{label}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return await asyncio.shield(task)
+        running = await asyncio.shield(task)
+        return await asyncio.shield(running.outcome)  # itself: each step between takes a turn of the loop
 
     async def _run(
         self,
@@ -250,7 +251,7 @@ class CellRunner:
         respondent: Respondent | None,
         on_begun: Callable[[str], None] | None,
         beginning: contextlib.ExitStack,
-    ) -> CellOutcome:
+    ) -> Running:
         with beginning:
             await self._start()
             running = await self._begin_cell(cell, label, sink, respondent)
@@ -264,10 +265,10 @@ class CellRunner:
         )
         if running.foreground:
             await self.foreground.add(running)
-            return await running.outcome
-        endings.succession.prewarm_soon()
-        running.tell(outcome_in_background(running, notices=endings.take_notices(running)))
-        return running.outcome.result()
+        else:
+            endings.succession.prewarm_soon()
+            running.tell(outcome_in_background(running, notices=endings.take_notices(running)))
+        return running
 
     async def _begin_cell(self, cell: Cell, label: str, sink: OutputSink, respondent: Respondent | None) -> Running:
         check_secrets(cell)
