@@ -85,12 +85,14 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 def isolation(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Directories of the test's own (the returned one holds them); after the test nothing of it may be left.
 
-    ``HOME``, ``XDG_RUNTIME_DIR`` and ``XDG_STATE_HOME`` point into it. A test whose libraries keep descriptors
-    or threads until the run ends says so: ``@pytest.mark.keeps_descriptors("why")``.
+    ``HOME``, ``XDG_RUNTIME_DIR`` and ``XDG_STATE_HOME`` point into it. It begins at the checkout's root, wherever one
+    before it has gone (a broker that launches something does). A test whose libraries keep descriptors or threads
+    until the run ends says so: ``@pytest.mark.keeps_descriptors("why")``.
     """
     _, base, run_mark = request.config.stash[_RUN]
     root = Path(tempfile.mkdtemp(prefix="t", dir=base))
     _use_directories(monkeypatch, root)
+    monkeypatch.chdir(request.config.rootpath)
     if not _HAS_PROC:
         yield root
         return
