@@ -30,10 +30,11 @@ const makePlot = (title, words) => {
     const said = `${title}: ${words(now)}, at most ${words(values.length ? highest : 0)}, over ${duration(end)}`;
     setText(caption, said);
     setAttribute(svg, "aria-label", said);
-    const point = (value, index) => `${((240 * at[index]) / end).toFixed(1)},${(59 - (56 * value) / highest).toFixed(1)}`;
+    const x = (seconds) => ((240 * seconds) / (end || 1)).toFixed(1); // all that is known may be of its first moment
+    const point = (value, index) => `${x(at[index])},${(59 - (56 * value) / highest).toFixed(1)}`;
     const points = values.map(point);
     setAttribute(line, "points", points.join(" "));
-    setAttribute(area, "points", points.length ? `${(240 * at[0]) / end},60 ${points.join(" ")} 240,60` : "");
+    setAttribute(area, "points", points.length ? `${x(at[0])},60 ${points.join(" ")} 240,60` : "");
   };
   return { figure, draw };
 };
