@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,16 +17,23 @@ class Gate:
     def __init__(self, path: Path) -> None:
         self.path = path
         os.mkfifo(path)
+        # Open all the time: one that is shut while the cell is at it again already would be its end of file.
+        self._descriptor = os.open(path, os.O_RDWR)
 
     def open(self) -> None:
         """Let the cell go on."""
-        with self.path.open("w") as fifo:
-            fifo.write("go\n")
+        os.write(self._descriptor, b"go\n")
+
+    def close(self) -> None:
+        """It is not needed any more."""
+        os.close(self._descriptor)
 
 
 @pytest.fixture
-def gate(tmp_path: Path) -> Gate:
-    return Gate(tmp_path / "gate")
+def gate(tmp_path: Path) -> Iterator[Gate]:
+    made = Gate(tmp_path / "gate")
+    yield made
+    made.close()
 
 
 @pytest.mark.parametrize(("io", "terminal"), [("split", True), ("split-pipe", False)])
