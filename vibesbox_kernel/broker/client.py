@@ -20,8 +20,6 @@ MAX_UNSENT_BYTES = 1 << 20
 """Above this a client's requests wait and its events are left out, until it reads again."""
 
 _RECEIVE_BYTES = 1 << 16
-_MAX_RECEIVE_BYTES = 1 << 18
-"""For a frame that is known to be large: as much as a socket holds."""
 _WRITE_BYTES = 1 << 16
 """What a turn of the loop has to say goes out in one write, unless it is more than this."""
 TURN_SECONDS = 0.01
@@ -144,7 +142,7 @@ class Client:
 
     def _receive(self) -> None:
         try:
-            data = self._connection.recv(max(_RECEIVE_BYTES, min(self._decoder.missing, _MAX_RECEIVE_BYTES)))
+            data = self._connection.recv(_RECEIVE_BYTES)
         except BlockingIOError:
             return
         except OSError:

@@ -19,7 +19,6 @@ MAX_PROBLEM_BYTES = 400
 MAX_ENDED = 1000
 """Ended sessions that the broker can still list; the rest is on disk."""
 
-
 SOON_SECONDS = 0.01
 """How much later a cell's first record is written: a brief one is told of by then, and nobody has waited for that."""
 

@@ -185,7 +185,7 @@ class Supervisor:
         if waits:
             self._wait(session)
         else:
-            self._announce("started", session, is_cell=not durable)
+            self._announce("started", session, recorded_soon=not durable)
 
     def set_parallel(self, group: str | None, limit: int | None) -> None:
         """How many sessions of a group may run at a time; see ``Queue.set_limit``."""
@@ -346,12 +346,12 @@ class Supervisor:
         session.settled, session.began_at = True, 0.0
         self._endings.begin(session, reason=CANCELLED, grace=0, on_done=on_done)
 
-    def _announce(self, kind: str, session: Session, *, is_cell: bool = False) -> None:
+    def _announce(self, kind: str, session: Session, *, recorded_soon: bool = False) -> None:
         if kind == "started":
             self._queue.began(session)
             self.upkeep.begin(session)
             self._stdin.begin(session)
-        if is_cell:
+        if recorded_soon:
             self.history.begin_soon(session)  # first its output, which may be here already
         else:
             self.history.begin(session)

@@ -212,12 +212,6 @@ class FrameDecoder:
             messages.append(_decode(body))
         return messages
 
-    @property
-    def missing(self) -> int:
-        """How much of an unfinished frame is still to come, as far as is known."""
-        announced = int.from_bytes(self._pending[:_HEADER_BYTES], "big") if len(self._pending) >= _HEADER_BYTES else 0
-        return max(0, _HEADER_BYTES + announced - len(self._pending)) if self._pending else 0
-
     def _next_body(self) -> bytes | None:
         if len(self._pending) < _HEADER_BYTES:
             return None
