@@ -123,11 +123,11 @@ class Links:
             if not link.is_open:
                 self._lost.append(link)
                 raise BrokerError("the broker ended as soon as it was there")
-            self._links[instance] = link
-            if self._over:
-                self.drop()
+            if self._over:  # meanwhile
+                link.abort()
                 link.reap_later()
             self._check_not_over()
+            self._links[instance] = link
             return link, True
 
     def _check_not_over(self) -> None:
