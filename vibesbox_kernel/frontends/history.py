@@ -107,7 +107,8 @@ class History:
 
     async def find(self, request: Request) -> list[Entry]:
         """The entries that a request asks for, the oldest first; none if the file can not be read just now."""
-        future = self._submit(lambda store: store.find(request), hurries=True)
+        self._hurry.set()
+        future = self._submit(lambda store: store.find(request))
         if future is None:
             return []
         try:  # whatever else is asked of the kernel waits for the answer
@@ -122,7 +123,8 @@ class History:
         Args:
             wait: However long it takes; otherwise what is not written in a moment is given up.
         """
-        ended = self._submit(self._end, opens=False, hurries=True)
+        self._hurry.set()
+        ended = self._submit(self._end, opens=False)
         if ended is not None:
             with contextlib.suppress(TimeoutError):
                 ended.result(None if wait else _CLOSE_SECONDS)
@@ -131,6 +133,7 @@ class History:
     def _write_later(self, store: _Store) -> None:
         if self._unwritten:
             self._hurry.wait(WRITE_SECONDS)
+            self._hurry.clear()
             self._write(store)
 
     def _write(self, store: _Store) -> None:
@@ -146,19 +149,13 @@ class History:
         finally:
             store.close()
 
-    def _submit(
-        self, work: Callable[[_Store], T], *, opens: bool = True, hurries: bool = False
-    ) -> Future[T | None] | None:
-        if hurries:
-            self._hurry.set()  # until its turn comes: what waits to be written goes before it
+    def _submit(self, work: Callable[[_Store], T], *, opens: bool = True) -> Future[T | None] | None:
         try:
-            return self._thread.submit(self._carry_out, work, opens, hurries)
+            return self._thread.submit(self._carry_out, work, opens)
         except RuntimeError:  # it is closed
             return None
 
-    def _carry_out(self, work: Callable[[_Store], T], opens: bool, hurries: bool) -> T | None:
-        if hurries:
-            self._hurry.clear()
+    def _carry_out(self, work: Callable[[_Store], T], opens: bool) -> T | None:
         try:
             if self._store is None and opens:
                 self._store = _Store(self._path, self._patience)

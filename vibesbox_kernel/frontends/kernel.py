@@ -83,12 +83,11 @@ class VibesboxKernel(ConfiguredSettings, QuickAnswers):
         super().start()
         # For Ctrl-C in a terminal and for clients that ignore the kernelspec's interrupt_mode. By the loop: a plain
         # handler would wait for the main thread to wake when another thread has taken the signal.
-        asyncio_loop: asyncio.AbstractEventLoop = self.io_loop.asyncio_loop  # type: ignore[attr-defined]
-        asyncio_loop.add_signal_handler(signal.SIGINT, self._interrupt)
         engine = self.sessions.engine
+        engine.loop.add_signal_handler(signal.SIGINT, self._interrupt)
         engine.post(self._cells.start)
         engine.post_task(show_activity(self.sessions, self), name="vibesbox-activity")
-        self._version = asyncio.run_coroutine_threadsafe(self._help.bash_version(), self.sessions.engine.loop)
+        self._version = asyncio.run_coroutine_threadsafe(self._help.bash_version(), engine.loop)
 
     async def do_shutdown(self, restart: bool) -> dict[str, Any]:
         """End every session and let the broker go; what is not gone in time the broker ends without us."""

@@ -274,6 +274,6 @@ class OutputPump:
         self._pacer.spend(size, lines=self._head.lines)
 
     async def _nap(self, seconds: float) -> None:
-        """Wait, unless a flush comes."""
+        """Wait, unless a display comes."""
         self._hurry.clear()
         await self._clock.wait(self._hurry, seconds)
