@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.gate import Gate
 from tests.leaks import Mark, Watch, end, left_after_deadline
 from tests.lifeline import BlockingLifeline, Lifeline
 from vibesbox_kernel.sessions import SessionManager
@@ -142,6 +143,32 @@ async def manager() -> AsyncIterator[SessionManager]:
     """A manager with a broker of its own; everything of it is gone after the test."""
     async with SessionManager() as one:
         yield one
+
+
+@pytest.fixture
+def new_gate(isolation: Path) -> Iterator[Callable[[], Gate]]:
+    """Makes gates."""
+    made: list[Gate] = []
+
+    def make() -> Gate:
+        made.append(Gate(isolation / f"gate{len(made)}"))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def gate(new_gate: Callable[[], Gate]) -> Gate:
+    """A FIFO that a program waits at: ``read go <{gate}``, and ``gate.open()`` lets it go on."""
+    return new_gate()
+
+
+@pytest.fixture
+def second_gate(new_gate: Callable[[], Gate]) -> Gate:
+    """Another."""
+    return new_gate()
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 from playwright.sync_api import Locator, expect
 
 from tests.browser.lab import Lab, Notebook
+from tests.gate import Gate
 
 SHOTS = Path("test-results")
 LINES = 1_000_000
@@ -70,9 +70,8 @@ class Log:
         return [int(row.get_attribute("data-line") or "-1") + 1 for row in self.box.locator(".vb-row").all()]
 
 
-def test_a_log_follows_goes_back_finds_and_is_there_after_a_reload(lab: Lab, tmp_path: Path):
-    gate, stop = tmp_path / "gate", tmp_path / "stop"
-    os.mkfifo(gate)
+def test_a_log_follows_goes_back_finds_and_is_there_after_a_reload(lab: Lab, gate: Gate, tmp_path: Path):
+    stop = tmp_path / "stop"
     styles = r"\e[1mbold\e[0m \e[3mitalic\e[0m \e[4munder\e[0m \e[7minverse\e[0m \e[31mred\e[0m \e[38;5;208morange\e[0m"
     job = (
         "%%session --bg --io split --name build\n"
@@ -87,14 +86,14 @@ def test_a_log_follows_goes_back_finds_and_is_there_after_a_reload(lab: Lab, tmp
     notebook.see(2, "begun")
     log = Log(notebook, 0)
     log.sees(302, re.compile(r"^a program drew on the whole screen here \(\d+ bytes, not shown\)back$"))
-    gate.write_text("go\n")
+    gate.open()
     log.sees(303, "trouble")
     expect(log.row(303).locator(".vb-stderr")).to_have_text("trouble", timeout=DEADLINE)
 
     log.press("Home")  # keys alone
     log.sees(1, "bold italic under inverse red orange green white")
     lab.screenshot(SHOTS / "log-light.png")
-    gate.write_text("go\n")
+    gate.open()
     expect(log.output.get_by_role("button", name="Go to the end and follow")).to_contain_text(
         "new line", timeout=DEADLINE
     )
@@ -140,10 +139,8 @@ def test_a_log_follows_goes_back_finds_and_is_there_after_a_reload(lab: Lab, tmp
     expect(log.region).to_contain_text("The kernel of this log has ended", timeout=DEADLINE)
 
 
-def test_a_log_lives_in_a_python_notebook_while_python_sleeps(lab: Lab, tmp_path: Path):
+def test_a_log_lives_in_a_python_notebook_while_python_sleeps(lab: Lab, gate: Gate):
     """Jupyter: the page's messages go to a subshell, and not behind the cell."""
-    gate = tmp_path / "gate"
-    os.mkfifo(gate)
     long = "head -c 100000 /dev/zero | tr \\\\0 x"
     job = f"%session --bg --name job bash -c 'seq 500; read go <{gate}; seq 501 1000; {long}; sleep 600'"
     notebook = lab.open(
@@ -156,7 +153,7 @@ def test_a_log_lives_in_a_python_notebook_while_python_sleeps(lab: Lab, tmp_path
     log.sees(500, "500")
     notebook.start(2)
     notebook.see(2, "begun")
-    gate.write_text("go\n")
+    gate.open()
     log = Log(notebook, 1)
     log.sees(1000, "1000")
     log.row(1001).get_by_role("button", name="95.4 kB of this line are not shown: show them in pieces").click()

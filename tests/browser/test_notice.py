@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.lab import Lab
+from tests.gate import Gate
 
 SECONDS = 30
 
@@ -31,13 +31,6 @@ def page(lab: Lab) -> Lab:
     return lab
 
 
-@pytest.fixture
-def gate(tmp_path: Path) -> Path:
-    path = tmp_path / "gate"
-    os.mkfifo(path)
-    return path
-
-
 def told(lab: Lab) -> list[str]:
     found: list[str] = lab.js("() => JSON.parse(localStorage.getItem('vb-told') ?? '[]')")
     return found
@@ -49,7 +42,7 @@ def wait_told(lab: Lab) -> list[str]:
 
 
 @pytest.mark.parametrize(("kernel", "setup"), [("vibesbox", "true"), ("python3", "%load_ext vibesbox")])
-def test_leave_is_asked_for_and_the_end_is_told_once(page: Lab, gate: Path, kernel: str, setup: str) -> None:
+def test_leave_is_asked_for_and_the_end_is_told_once(page: Lab, gate: Gate, kernel: str, setup: str) -> None:
     script = f"%%session --bg --notify --name train\nread go <{gate}; exit 3"
     notebook = page.open(kernel, [setup, script, "%ps", "%ps"])
     notebook.run(0)
@@ -59,7 +52,7 @@ def test_leave_is_asked_for_and_the_end_is_told_once(page: Lab, gate: Path, kern
     notebook.see(1, "A notification tells when train (pid ")
     page.screenshot(Path(f"test-results/notice-{kernel}.png"))
     assert told(page) == []
-    gate.write_text("go\n")
+    gate.open()
     (said,) = wait_told(page)
     assert said.startswith("train: exit 3 after ")
     notebook.see(1, said)
@@ -68,7 +61,7 @@ def test_leave_is_asked_for_and_the_end_is_told_once(page: Lab, gate: Path, kern
     assert told(page) == [said]
 
 
-def test_after_a_reload_while_it_runs_the_end_is_told_once_too(page: Lab, gate: Path) -> None:
+def test_after_a_reload_while_it_runs_the_end_is_told_once_too(page: Lab, gate: Gate) -> None:
     page.js("() => localStorage.setItem('vb-permission', 'granted')")
     notebook = page.open("vibesbox", [f"%%session --bg --notify --name train\nread go <{gate}"])
     notebook.run(0)
@@ -76,7 +69,7 @@ def test_after_a_reload_while_it_runs_the_end_is_told_once_too(page: Lab, gate: 
     notebook.save()
     notebook.reload()
     notebook.see(0, "A notification tells when train (pid ")
-    gate.write_text("go\n")
+    gate.open()
     (said,) = wait_told(page)
     notebook.see(0, said)
     notebook.save()
@@ -85,12 +78,12 @@ def test_after_a_reload_while_it_runs_the_end_is_told_once_too(page: Lab, gate: 
     assert told(page) == [said]
 
 
-def test_where_notifications_are_forbidden_the_cell_says_so(page: Lab, gate: Path) -> None:
+def test_where_notifications_are_forbidden_the_cell_says_so(page: Lab, gate: Gate) -> None:
     page.js("() => localStorage.setItem('vb-permission', 'denied')")
     notebook = page.open("vibesbox", [f"%%session --bg --notify --name train\nread go <{gate}"])
     notebook.run(0)
     notebook.see(0, "forbid notifications; %ps says when train (pid ")
     expect(page.page.get_by_role("button", name="Allow notifications")).to_be_hidden()
-    gate.write_text("go\n")
+    gate.open()
     notebook.see(0, "train: exit 0 after ")
     assert told(page) == []

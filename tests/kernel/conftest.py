@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -41,20 +40,3 @@ def new_kernel(jupyter_data: Path) -> Iterator[Callable[..., Driver]]:
     """Starts kernels of the test's own, with options of ``running_kernel``."""
     with ExitStack() as stack:
         yield lambda **options: stack.enter_context(running_kernel(jupyter_data, **options))
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> Path:
-    """A FIFO that a cell waits at, with ``read go <FIFO``."""
-    return _new_fifo(tmp_path / "gate")
-
-
-@pytest.fixture
-def second_gate(tmp_path: Path) -> Path:
-    """Another, further on: who passed the first may be at it again before it is shut."""
-    return _new_fifo(tmp_path / "gate2")
-
-
-def _new_fifo(path: Path) -> Path:
-    os.mkfifo(path)
-    return path

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.gate import Gate
 from tests.kernel.driver import Driver, Result
 
 SECONDS = 30.0
@@ -32,7 +33,7 @@ def normal(fraction: float, text: str = "") -> dict[str, object]:
 
 
 @pytest.mark.parametrize("io", ["pty", "pipe", "split"])
-def test_a_cell_reports_its_progress_and_prints_nothing_of_it(kernel: Driver, gate: Path, io: str) -> None:
+def test_a_cell_reports_its_progress_and_prints_nothing_of_it(kernel: Driver, gate: Gate, io: str) -> None:
     """Ours: the command is on the PATH of cells, and asks the broker."""
     script = rf"vibesbox-progress 40/100 'epoch <3>'; printf 'a\033]9;4;1;50\007b\n'; read go <{gate}"
     request = kernel.start(f"%%session --bg --name train-{io} --io {io}\n{script}")
@@ -43,7 +44,7 @@ def test_a_cell_reports_its_progress_and_prints_nothing_of_it(kernel: Driver, ga
     assert "[#####-----] 50 % epoch &lt;3&gt;" in listed["data"]["text/html"]
     (facts,) = kernel.run(f"%info train-{io}").of_kind("display_data")
     assert "\nprogress   [#####-----] 50 % epoch <3>\n" in facts["data"]["text/plain"]
-    gate.write_text("go\n")
+    gate.open()
     assert kernel.run(f"%wait train-{io}", timeout=SECONDS).status == "ok"
     assert progress_of(kernel, f"train-{io}") is None
     kernel.wait_text(request, "ab\n", timeout=SECONDS)
@@ -51,28 +52,28 @@ def test_a_cell_reports_its_progress_and_prints_nothing_of_it(kernel: Driver, ga
 
 
 def test_a_foreground_cell_and_what_it_left_in_the_background_report(
-    kernel: Driver, gate: Path, second_gate: Path
+    kernel: Driver, gate: Gate, second_gate: Gate
 ) -> None:
     """Ours: a session goes on reporting as long as anything of it runs."""
     script = f"{{ read go <{gate}; vibesbox-progress 70%; read go <{second_gate}; }} & vibesbox-progress 10%"
     kernel.run(f"%%session --name shop\n{script}", timeout=SECONDS)
     wait_progress(kernel, "shop", normal(0.1))
-    gate.write_text("go\n")
+    gate.open()
     wait_progress(kernel, "shop", normal(0.7))
-    second_gate.write_text("go\n")
+    second_gate.open()
     kernel.run("%wait shop", timeout=SECONDS)
     assert progress_of(kernel, "shop") is None
 
 
 def test_a_durable_session_reports_while_its_kernel_is_dead(
-    new_kernel: Callable[[], Driver], gate: Path, second_gate: Path, tmp_path: Path
+    new_kernel: Callable[[], Driver], gate: Gate, second_gate: Gate, tmp_path: Path
 ) -> None:
     kernel = new_kernel()
     status = tmp_path / "status"
     script = f"read go <{gate}; vibesbox-progress 3/4 alone; echo $? >{status}; read go <{second_gate}"
     kernel.run(f"%%session --durable --bg --name train\n{script}", timeout=SECONDS)
     os.kill(kernel.pid, 9)
-    gate.write_text("go\n")  # nobody is there but the broker
+    gate.open()  # nobody is there but the broker
     deadline = time.monotonic() + SECONDS
     while not (status.exists() and status.read_text()):
         assert time.monotonic() < deadline
@@ -81,7 +82,7 @@ def test_a_durable_session_reports_while_its_kernel_is_dead(
     kernel.manager.restart_kernel(now=True)
     kernel.client.wait_for_ready(timeout=60)
     assert progress_of(kernel, "train") == normal(0.75, "alone")
-    second_gate.write_text("go\n")
+    second_gate.open()
     assert kernel.run("%wait train", timeout=SECONDS).text.endswith("exited (exit 0)\n")
 
 

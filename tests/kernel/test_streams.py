@@ -2,45 +2,17 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
+from tests.gate import Gate
 from tests.kernel.driver import Driver
-
-
-class Gate:
-    """A FIFO at which a cell waits (``read <PATH``) until the test has seen what it wants to."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        os.mkfifo(path)
-        # Open all the time: one that is shut while the cell is at it again already would be its end of file.
-        self._descriptor = os.open(path, os.O_RDWR)
-
-    def open(self) -> None:
-        """Let the cell go on."""
-        os.write(self._descriptor, b"go\n")
-
-    def close(self) -> None:
-        """It is not needed any more."""
-        os.close(self._descriptor)
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> Iterator[Gate]:
-    made = Gate(tmp_path / "gate")
-    yield made
-    made.close()
 
 
 @pytest.mark.parametrize(("io", "terminal"), [("split", True), ("split-pipe", False)])
 def test_each_message_has_its_streams_name(kernel: Driver, gate: Gate, io: str, terminal: bool) -> None:
     """Jupyter: a stream message says whose it is; front-ends and converters show stderr in another way."""
     test = f"{'' if terminal else '!'} [[ -t 1 || -t 2 ]]"
-    wait = f"read go <{gate.path}"
+    wait = f"read go <{gate}"
     request = kernel.start(f"%%session --io {io}\necho one; {wait}; echo two >&2; {wait}; echo three; {test}")
     for seen in ("one", "two"):
         kernel.wait_text(request, seen)
@@ -83,7 +55,7 @@ def test_a_failing_cell_with_two_terminals_has_shown_all_before_its_reply(kernel
 def test_bars_that_are_rewritten_below_one_another_end_as_in_a_terminal(kernel: Driver, gate: Gate) -> None:
     """Jupyter: `clear_output` with wait, so that nothing flickers, and a display that is updated in place."""
     step = r"printf '\033[2A\033[2K\ra: %s\n\033[2K\rb: %s\n' $n $n"
-    begin = f"echo first; echo a: 0; echo b: 0; read go <{gate.path}"
+    begin = f"echo first; echo a: 0; echo b: 0; read go <{gate}"
     request = kernel.start(f"{begin}; for n in 1 2 3; do {step}; done; seq 2")
     kernel.wait_text(request, "b: 0")
     gate.open()
@@ -97,7 +69,7 @@ def test_bars_that_are_rewritten_below_one_another_end_as_in_a_terminal(kernel: 
 def test_a_cell_that_shows_something_else_as_well_is_not_cleared(kernel: Driver, gate: Gate) -> None:
     """Ours: a first frame that stays is better than a picture that is lost."""
     show = "echo '# x' | vibesbox-show -t md"
-    request = kernel.start(f"{show}; echo one; read go <{gate.path}; " + r"printf '\033[A\rONE\n'")
+    request = kernel.start(f"{show}; echo one; read go <{gate}; " + r"printf '\033[A\rONE\n'")
     kernel.wait_text(request, "one")
     gate.open()
     result = kernel.finish(request)

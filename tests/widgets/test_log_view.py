@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from tests.gate import Gate
 from tests.widgets.conftest import RecordingComm
 from vibesbox_kernel.errors import SessionNotFoundError
 from vibesbox_kernel.sessions import SessionManager
@@ -20,18 +19,6 @@ from vibesbox_kernel.widgets.log_view import LogView
 from vibesbox_kernel.widgets.views import Views
 
 pytestmark = pytest.mark.usefixtures("recorded")
-
-
-class Gate:
-    """A FIFO at which a session waits (``read <PATH``) until the test has seen what it wants to."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        os.mkfifo(path)
-
-    def open(self) -> None:
-        with self.path.open("w") as fifo:
-            fifo.write("go\n")
 
 
 class Browser:
@@ -130,13 +117,8 @@ def bench() -> Iterator[Bench]:
     manager.engine.close()
 
 
-@pytest.fixture
-def gate(tmp_path: Path) -> Gate:
-    return Gate(tmp_path / "gate")
-
-
 def test_what_is_written_comes_by_itself_and_then_the_end(bench: Bench, gate: Gate):
-    browser = bench.open(bench.start(f"echo one; read go <{gate.path}; echo two; read go <{gate.path}; exit 3"))
+    browser = bench.open(bench.start(f"echo one; read go <{gate}; echo two; read go <{gate}; exit 3"))
     browser.say("hello")
     browser.wait(lambda: browser.lines == {0: "one"})
     assert browser.state["word"] == "running"
@@ -148,7 +130,7 @@ def test_what_is_written_comes_by_itself_and_then_the_end(bench: Bench, gate: Ga
 
 
 def test_nothing_is_sent_when_nothing_changes_or_nobody_looks(bench: Bench, gate: Gate):
-    session_id = bench.start(f"echo one; read go <{gate.path}; echo two; exec sleep 600")
+    session_id = bench.start(f"echo one; read go <{gate}; echo two; exec sleep 600")
     browser = bench.open(session_id)
     assert browser.comm.custom == []
     browser.say("hello")
@@ -238,7 +220,7 @@ def test_a_search_counts_marks_and_finds_its_way(bench: Bench):
 
 
 def test_a_search_goes_on_with_what_comes(bench: Bench, gate: Gate):
-    browser = bench.on(bench.start(f"echo a needle; read go <{gate.path}; echo hay; echo needles; exec sleep 600"))
+    browser = bench.on(bench.start(f"echo a needle; read go <{gate}; echo hay; echo needles; exec sleep 600"))
     browser.say("search", text="NEEDLE", age=1)
     browser.wait(lambda: bool(browser.heard("found")) and browser.heard("found")[-1]["count"] == 1)
     gate.open()
@@ -250,7 +232,7 @@ def test_who_was_answered_in_the_midst_of_a_search_hears_of_its_end(
     bench: Bench, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ):
     """Ours: the same had been told before, and the page would say for ever how far the search has come."""
-    browser = bench.on(bench.start(f"echo needle; read go <{gate.path}; echo hay; exec sleep 600"))
+    browser = bench.on(bench.start(f"echo needle; read go <{gate}; echo hay; exec sleep 600"))
     browser.say("search", text="needle", age=1)
     browser.wait(lambda: bool(browser.heard("found")) and browser.heard("found")[-1]["done"])
     with monkeypatch.context() as patched:
@@ -296,9 +278,7 @@ def test_a_download_is_every_byte_and_the_text_is_what_a_terminal_shows(bench: B
 
 
 def test_stderr_screens_and_long_lines_are_told_apart(bench: Bench, gate: Gate):
-    script = (
-        rf"echo out; read go <{gate.path}; echo err >&2; read go <{gate.path}; printf 'a\e[?1049hdrawn\e[?1049lb\n'"
-    )
+    script = rf"echo out; read go <{gate}; echo err >&2; read go <{gate}; printf 'a\e[?1049hdrawn\e[?1049lb\n'"
     session_id = bench.start(f"{script}; head -c 1000000 /dev/zero | tr '\\0' x", io="split-pipe")
     browser = bench.open(session_id)
     browser.say("hello")
@@ -315,7 +295,7 @@ def test_stderr_screens_and_long_lines_are_told_apart(bench: Bench, gate: Gate):
 
 
 def test_the_picture_is_the_end_of_the_output(bench: Bench, gate: Gate):
-    script = f"printf '\\e[31m<b>\\e[0m\\n'; seq 30; read go <{gate.path}; exit 4"
+    script = f"printf '\\e[31m<b>\\e[0m\\n'; seq 30; read go <{gate}; exit 4"
     bench.open(bench.start(script, name="web"), lines=5)
     gate.open()
     bench.wait_picture("exited (exit 4); the end of its output:\n26\n27\n28\n29\n30\n")
@@ -327,7 +307,7 @@ def test_the_picture_is_the_end_of_the_output(bench: Bench, gate: Gate):
 
 
 def test_where_output_was_dropped_stands_how_much(bench: Bench, gate: Gate):
-    script = f"seq 10000; read go <{gate.path}; seq 10001 40000; read go <{gate.path}"
+    script = f"seq 10000; read go <{gate}; seq 10001 40000; read go <{gate}"
     session_id = bench.start(script, max_output_bytes=100_000, io="pipe")
     browser = bench.open(session_id)
     browser.say("hello")
