@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shlex
@@ -219,6 +220,28 @@ def test_the_picture_has_the_last_lines_and_then_what_a_browser_sees(bench: Benc
     assert "&lt;first&gt;" in picture["text/html"]
     browser.say("screen", text="as seen")
     until(lambda: browser.terminal.picture.endswith("\nas seen\n"))
+
+
+def test_what_a_browser_sees_is_not_replaced_by_last_lines_that_were_read_before(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+):
+    """Ours: the lines are asked of the broker, and a page may say meanwhile what is on the screen."""
+    browser = bench.on("echo first; exec cat")
+    asked, answer = threading.Event(), threading.Event()
+
+    async def slow_tail(*_: object) -> str:
+        asked.set()
+        await asyncio.to_thread(answer.wait)
+        return "read before"
+
+    monkeypatch.setattr(bench.manager, "tail", slow_tail)
+    noting = asyncio.run_coroutine_threadsafe(browser.terminal.note_last_lines(), bench.manager.engine.loop)
+    assert asked.wait(10)
+    browser.say("screen", text="as seen")
+    until(lambda: browser.terminal.picture.endswith("\nas seen\n"))
+    answer.set()
+    noting.result(10)
+    assert browser.terminal.picture.endswith("\nas seen\n")
 
 
 def test_the_end_is_told_and_input_refused(bench: Bench):

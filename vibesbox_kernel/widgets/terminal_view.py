@@ -145,7 +145,8 @@ class TerminalView(LiveWidget):
         if not self._screen_is_seen:
             with contextlib.suppress(SessionNotFoundError, BrokerError):
                 lines = await self._manager.tail(self._session_id, _LAST_LINES)
-                self._screen = without_styles(OutputFilter().feed(lines.encode(), final=True))[-MAX_SCREEN_CHARS:]
+                if not self._screen_is_seen:  # meanwhile
+                    self._screen = without_styles(OutputFilter().feed(lines.encode(), final=True))[-MAX_SCREEN_CHARS:]
         self._tell_change()
 
     def _tell_change(self) -> None:
