@@ -83,6 +83,7 @@ def _close_all_but(lease: int) -> None:
 def _serve(run: Run, state_directory: str, lease: int, umask: int) -> None:
     try:
         system.become_subreaper()
+        system.ask_for_short_turns()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         loop = Loop()
         door = f"{run.run_directory}/{SOCKET_NAME}"

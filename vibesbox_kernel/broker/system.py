@@ -10,6 +10,7 @@ same with the same signatures, and stay the same in what they promise as far as 
 | a signal | to a process that is pinned by a pidfd | after a last look at the time of its birth |
 | what a dead broker left | hangs from its guardian | looked for, like orphans |
 | a descriptor limit for a child | set on it once it is there | inherited |
+| our turns on a processor | short and soon, from Linux 6.12 on | as the system likes |
 | where from | proc(5), prctl(2), prlimit(2) | libproc, sysctl(3) |
 
 ``ADOPTS_ORPHANS`` says which of the two columns holds for orphans, and ``WEAKNESSES`` says in words for

@@ -23,6 +23,7 @@ __all__ = [
     "WEAKNESSES",
     "age",
     "all_pids",
+    "ask_for_short_turns",
     "become_subreaper",
     "blocked",
     "children",
@@ -85,6 +86,10 @@ _strangers: dict[int, int] = {}  # launchd's children that are nobody's here, an
 
 def become_subreaper() -> None:
     """Do nothing: orphans are launchd's."""
+
+
+def ask_for_short_turns() -> None:
+    """Do nothing: the system decides that by itself."""
 
 
 def blocked(pid: int) -> Blocked | None:

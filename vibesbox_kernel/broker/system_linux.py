@@ -16,6 +16,7 @@ from vibesbox_kernel.broker.proc import read as _read
 from vibesbox_kernel.broker.proc import stat as _stat
 from vibesbox_kernel.broker.syscalls import blocked, input_source, terminal_modes
 from vibesbox_kernel.broker.system_descriptors import inherited_descriptors, is_terminal_of, take_descriptor
+from vibesbox_kernel.broker.system_scheduling import ask_for_short_turns
 
 __all__ = [
     "ADOPTS_ORPHANS",
@@ -23,6 +24,7 @@ __all__ = [
     "WEAKNESSES",
     "age",
     "all_pids",
+    "ask_for_short_turns",
     "become_subreaper",
     "blocked",
     "children",
