@@ -138,6 +138,24 @@ async def _texts(history: History, **what: object) -> list[Entry]:
 
 
 @pytest.mark.anyio
+async def test_who_asks_or_ends_does_not_wait_for_a_later_moment(tmp_path: Path) -> None:
+    """Ours: what was to be written later is there for who asks, and after the end."""
+    path, put_off = tmp_path / "history.sqlite", list[Callable[[], None]]()
+    first = History(path, later=put_off.append)
+    first.add(1, "one")
+    assert [entry[2] for entry in await _texts(first, kind="tail")] == ["one"]
+    first.close()
+    second = History(path, later=put_off.append)
+    second.add(1, "two")
+    second.close(wait=True)
+    assert len(put_off) == 2
+    put_off[-1]()  # too late, and nothing happens
+    third = History(path)
+    assert [entry[2] for entry in await _texts(third, kind="tail")] == ["one", "two"]
+    third.close()
+
+
+@pytest.mark.anyio
 async def test_a_file_that_can_not_be_used_is_no_reason_to_fail(tmp_path: Path) -> None:
     """Ours: then nothing is remembered, and cells run."""
     tmp_path.joinpath("file").write_text("")

@@ -12,7 +12,6 @@ import contextlib
 import logging
 import os
 import sqlite3
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -29,12 +28,11 @@ from vibesbox_kernel.shell.privacy import is_private
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+Later = Callable[[Callable[[], None]], None]
 
 TAIL = 10
 MAX_CELL_CHARACTERS = 1 << 18
 """A longer cell is data, which nobody looks for with the up-arrow."""
-WRITE_SECONDS = 0.1
-"""A cell is written down so much later, or when somebody asks: a brief one is over by then, and is not slowed down."""
 MAX_UNWRITTEN = 1000
 """So many cells wait for a file that can not be written just now."""
 
@@ -83,16 +81,18 @@ class History:
     Args:
         path: The file.
         patience: Seconds for which a cell to be written waits for another kernel that writes.
+        later: Calls what writes a cell when it disturbs nobody, from any thread; somebody who asks does not wait for
+            that. At once if none is given.
     """
 
-    def __init__(self, path: Path, *, patience: float = 5.0) -> None:
+    def __init__(self, path: Path, *, patience: float = 5.0, later: Later | None = None) -> None:
         self._path = path
         self._patience = patience
         # One thread: a disk may be slow, and what was stored before a question is to be found by it.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vibesbox-history")
         self._store: _Store | None = None
         self._unwritten: deque[tuple[int, str]] = deque(maxlen=MAX_UNWRITTEN)
-        self._hurry = threading.Event()
+        self._later: Later = later or (lambda write: write())
 
     def add(self, count: int, code: str) -> None:
         """Remember a cell, unless it is private, empty or huge.
@@ -103,11 +103,11 @@ class History:
         """
         if code.strip() and not is_private(code) and len(code) <= MAX_CELL_CHARACTERS:
             self._unwritten.append((count, code))
-            self._submit(self._write_later)
+            self._later(self._write_now)
 
     async def find(self, request: Request) -> list[Entry]:
         """The entries that a request asks for, the oldest first; none if the file can not be read just now."""
-        self._hurry.set()
+        self._write_now()
         future = self._submit(lambda store: store.find(request))
         if future is None:
             return []
@@ -123,18 +123,16 @@ class History:
         Args:
             wait: However long it takes; otherwise what is not written in a moment is given up.
         """
-        self._hurry.set()
+        self._write_now()
         ended = self._submit(self._end, opens=False)
         if ended is not None:
             with contextlib.suppress(TimeoutError):
                 ended.result(None if wait else _CLOSE_SECONDS)
         self._thread.shutdown(wait=wait, cancel_futures=True)
 
-    def _write_later(self, store: _Store) -> None:
+    def _write_now(self) -> None:
         if self._unwritten:
-            self._hurry.wait(WRITE_SECONDS)
-            self._hurry.clear()
-            self._write(store)
+            self._submit(self._write)
 
     def _write(self, store: _Store) -> None:
         """Write what is not yet; what can not be written now is tried again with the next cell."""
@@ -144,7 +142,7 @@ class History:
 
     def _end(self, store: _Store) -> None:
         try:
-            self._write(store)
+            self._write(store)  # what could not be written before
             store.end()
         finally:
             store.close()

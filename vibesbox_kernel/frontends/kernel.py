@@ -41,6 +41,7 @@ logger = logging.getLogger(__name__)
 SHUTDOWN_SECONDS = 0.8
 """jupyter_client ends the kernel by force some seconds after it asked; the broker then kills alone."""
 VERSION_SECONDS = 3.0
+HISTORY_SECONDS = 0.1
 
 
 class VibesboxKernel(ConfiguredSettings, QuickAnswers):
@@ -72,7 +73,10 @@ class VibesboxKernel(ConfiguredSettings, QuickAnswers):
         self._cells = CellExecutor(self.sessions, self._runner, self._magics)
         ControlComms(self.sessions, self._runner).register()
         self._help = CodeHelp(self.sessions, self._runner)
-        self._history = History(history_file())
+        # A brief cell is over by then, and is not slowed down.
+        self._history = History(
+            history_file(), later=lambda write: engine.post(engine.loop.call_later, HISTORY_SECONDS, write)
+        )
         self._stdin = StdinChannel(self)
         self._version: Future[str] | None = None
 
