@@ -145,7 +145,11 @@ def test_a_label_is_a_files_name(label: str, name: str) -> None:
 
 
 def test_the_nearest_directory_that_exists_stands_in_for_one_that_is_gone(isolation: Path) -> None:
+    (isolation / "file").write_text("")
+    assert existing_directory(str(isolation)) == str(isolation)
     assert existing_directory(str(isolation / "gone" / "deeper")) == str(isolation)
+    assert existing_directory(str(isolation / "file" / "deeper")) == str(isolation)
+    assert existing_directory("/gone/deeper") == existing_directory("/") == "/"
 
 
 def test_a_cells_own_directory_may_be_relative_to_the_shells() -> None:

@@ -61,6 +61,7 @@ _TEXTS = (
 )
 _TEXTS_OF_OTHER_SHELLS = ("fish.fish", "zsh.zsh")
 
+_CERTAIN = tuple(str(way) for way in Way if way.certain)
 
 TAKE_ON, SECRET, BEGIN = b"s", b"e", b"c"
 """The words of the control pipe: take on the state; have this variable (``NAME=VALUE\\0``); run the cell, which is to
@@ -162,6 +163,7 @@ class CellDirectory:
         self.driver = driver
         self.library = driver.libraries.current
         self.kept: Mapping[bytes, bytes] = {}
+        self._begin = b""
         if self.library is not None:
             (path / "functions").symlink_to(self.library.directory / "functions")
 
@@ -175,6 +177,8 @@ class CellDirectory:
         functions = lay_out_functions(self.path, wanted, self.library)
         self.write("restore.sh", hide_text(private) + restore_text(state, functions))
         self.write("state", b"")  # made here: bash would make it with the user's umask
+        # Nobody waits yet, and most cells begin like that.
+        self._write_begin(begin_text(state, status=0, directory=state.directory, inherited=self.driver.inherited))
         self.kept = wanted.kept
 
     def write_cell(
@@ -207,19 +211,18 @@ class CellDirectory:
             What is to be written to the control pipe.
         """
         name = file_name(label)
-        inherited = self.driver.inherited
         begin = begin_text(
             state,
             status=status,
             directory=directory,
             exports=exports,
-            inherited=inherited,
+            inherited=self.driver.inherited,
             exit_trap=sets_exit_trap(script, state),
             recalled=recalled,
         )
         # The opening stands on the cell's own first line, so that every line keeps its number.
         text = self.driver.opening + b"\n" * (line - 1) + script.encode("utf-8", "surrogateescape") + b"\n"
-        self.write("begin.sh", begin)
+        self._write_begin(begin)
         self.write(name, text)
         return _begin(name, check)
 
@@ -246,7 +249,7 @@ class CellDirectory:
             exports=place.exports,
             inherited=self.driver.inherited,
         )
-        self.write("begin.sh", begin)
+        self._write_begin(begin)
         self.write(name, self.driver.opening + launch)
         return _begin(name, Check.NONE)
 
@@ -255,6 +258,11 @@ class CellDirectory:
         path = self.path / name
         write_private(path, data, mode=0o700 if executable else 0o600)
         return path
+
+    def _write_begin(self, begin: bytes) -> None:
+        if begin != self._begin:  # otherwise it is there already
+            self.write("begin.sh", begin)
+            self._begin = begin
 
     def read_dump(self) -> Dump:
         """What the bash has handed over.
@@ -271,8 +279,7 @@ class CellDirectory:
     @property
     def unattended(self) -> Unattended:
         """How the broker settles this bash by itself when nobody is there for it."""
-        certain = tuple(str(way) for way in Way if way.certain)
-        return Unattended(verdict=str(self.path / "state"), certain=certain, go=str(self.path / "go"))
+        return Unattended(verdict=f"{self.path}/state", certain=_CERTAIN, go=f"{self.path}/go")
 
     def open_ready(self) -> int:
         """Make the fifo `ready`; its read end becomes readable when the start-up state is written."""

@@ -79,14 +79,15 @@ def make_script(
         ShellNotFoundError: No such ``--shell``, or no such program behind ``#!``.
     """
     text, notices = without_unseen(cell.script, first_line=cell.script_line)
-    search = SearchPath(cell.options.env.get("PATH", state.value("PATH") or os.defpath), existing_directory(state.cwd))
-    replacement = _replacement(text, cell.options.shell, default_shell, search, others)
     cwd = state.cwd
+    directory = existing_directory(cwd)
+    search = SearchPath(cell.options.env.get("PATH", state.value("PATH") or os.defpath), directory)
+    replacement = _replacement(text, cell.options.shell, default_shell, search, others)
     if isinstance(replacement, OtherShellCell) and replacement.base is not None:
         cwd = replacement.base.cwd
+        directory = existing_directory(cwd)
     elif isinstance(replacement, Program) and not replacement.by_shebang:
         notices += others.notice_once(replacement.name)
-    directory = existing_directory(cwd)
     if cell.options.cwd is not None:
         directory = find_directory(Path(directory, Path(cell.options.cwd).expanduser()))
     elif directory != cwd:
@@ -126,10 +127,9 @@ def _replacement(
 
 def existing_directory(wanted: str) -> str:
     """A directory, or the nearest above it that can still be entered."""
-    path = Path(wanted)
-    while path != path.parent and not (path.is_dir() and os.access(path, os.X_OK)):
-        path = path.parent
-    return str(path)
+    while wanted != "/" and not os.access(f"{wanted}/", os.X_OK):  # what ends in a slash must be a directory
+        wanted = str(Path(wanted).parent)
+    return wanted
 
 
 def _on_magics(script: str, first_line: int) -> tuple[str, ...]:
