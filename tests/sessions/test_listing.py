@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from vibesbox_kernel.errors import AmbiguousReferenceError, SessionNotFoundError
-from vibesbox_kernel.models import EventKind, SessionStatus
+from vibesbox_kernel.models import EndReason, EventKind, SessionStatus
 from vibesbox_kernel.sessions import SessionManager
 
 pytestmark = pytest.mark.anyio
@@ -37,6 +37,31 @@ async def test_a_listing_says_what_there_is_to_say(manager, tmp_path):
     assert session is manager.completed[pid]
     assert session.started_at == pytest.approx(info.started_at.timestamp(), abs=0.001)
     assert len(session.session_id) == 36
+
+
+async def test_a_session_says_by_itself_what_its_listing_says(manager):
+    """Ours: who needs one fact need not have all of them described."""
+    first = await manager.start_session("read line; kill -9 $$", name="first")
+    after = await manager.submit_session("true", after=[first])
+
+    def facts(ref):
+        session, info = manager.get_session(ref), manager.info(ref)
+        return (
+            (session.is_queued, session.end_reason, session.cpu, session.peak_rss),
+            (info.status is SessionStatus.QUEUED, info.end_reason, info.cpu, info.peak_rss),
+        )
+
+    await manager.refresh_usage()
+    running, queued = facts(first), facts(after)
+    assert running[0] == running[1]
+    assert queued[0] == queued[1] == (True, None, None, None)
+    await manager.send_input(first, "go\n")
+    await manager.wait(first)
+    await manager.wait(after)
+    ended, cancelled = facts(first), facts(after)
+    assert ended[0] == ended[1]
+    assert ended[0][3] > 0
+    assert cancelled[0] == cancelled[1] == (False, EndReason.CANCELLED, None, None)
 
 
 async def test_a_session_is_found_by_pid_id_prefix_and_name(manager):

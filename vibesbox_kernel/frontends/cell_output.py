@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
@@ -58,7 +59,6 @@ class CellOutput:
         self._kernel = kernel
         self._parent = {"header": parent["header"]} if "header" in parent else {}
         self._silent = silent
-        self._uid = uuid4().hex[:12]
         self._placed: set[str] = set()
         self._journal: Journal | None = Journal()
         self._at_line_start = True
@@ -158,6 +158,10 @@ class CellOutput:
         """The request has its reply: nobody waits for the cell any more, which need not be written again."""
         self._let_pass()
         self._replay.lose()
+
+    @cached_property
+    def _uid(self) -> str:
+        return uuid4().hex[:12]
 
     @property
     def _can_be_written_again(self) -> bool:

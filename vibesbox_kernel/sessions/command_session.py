@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING
 
-from vibesbox_kernel.models import ExitStatus, SessionInfo
+from vibesbox_kernel.models import EndReason, ExitStatus, SessionInfo
 
 if TYPE_CHECKING:
     from vibesbox_kernel.sessions.manager import SessionManager
@@ -94,9 +94,29 @@ class CommandSession:
         return not record["over"] and not record["queued"]
 
     @property
+    def is_queued(self) -> bool:
+        """Whether it waits for its turn."""
+        return self._entry.queued
+
+    @property
+    def cpu(self) -> float | None:
+        """CPU seconds of its tree, as of the newest figures."""
+        return self._entry.figures.get("cpu")
+
+    @property
+    def peak_rss(self) -> int | None:
+        """Resident bytes of its tree at most, as of the newest figures."""
+        return self._entry.figures.get("peak_rss")
+
+    @property
     def exit_status(self) -> ExitStatus | None:
         """How the leader ended, once that is known."""
         return self._entry.exit_status
+
+    @property
+    def end_reason(self) -> EndReason | None:
+        """Why it is over; None while it is not."""
+        return self._entry.end_reason
 
     @property
     def info(self) -> SessionInfo:

@@ -97,6 +97,16 @@ class Entry:
         return self.record["over"]
 
     @property
+    def queued(self) -> bool:
+        """Whether it waits for its turn."""
+        return _status(self.record) is SessionStatus.QUEUED
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """What its tree uses, as ``SessionInfo`` names it; nothing while that is not known."""
+        return _figures(self.record, self.usage)
+
+    @property
     def input_kind(self) -> InputKind | None:
         """What kind of input it waits for, if it does."""
         return _input_kind(self.record)
@@ -105,6 +115,11 @@ class Entry:
     def exit_status(self) -> ExitStatus | None:
         """How the leader ended, once known."""
         return _exit_status(self.record)
+
+    @property
+    def end_reason(self) -> EndReason | None:
+        """Why it is over; None while it is not."""
+        return _end_reason(self.record)
 
     def put_out(self, end: int, dropped: int) -> None:
         """Take in how far its output has come."""
@@ -131,7 +146,6 @@ class Entry:
 
     def _describe(self, record: SessionRecord, usage: list[float] | None) -> SessionInfo:
         status = _exit_status(record)
-        reason = EndReason(record["end_reason"]) if record["end_reason"] else None
         ended_at = record["ended_at"]
         return SessionInfo(
             session_id=record["session_id"],
@@ -139,7 +153,7 @@ class Entry:
             command=self.command,
             name=record["name"],
             status=_status(record),
-            end_reason=reason,
+            end_reason=_end_reason(record),
             exit_code=status.code if status else None,
             signal=status.signal if status else None,
             started_at=_aware(record["started_at"]),
@@ -342,6 +356,10 @@ def _exit_status(record: SessionRecord) -> ExitStatus | None:
     return None if returncode is None else ExitStatus.from_returncode(returncode)
 
 
+def _end_reason(record: SessionRecord) -> EndReason | None:
+    return EndReason(record["end_reason"]) if record["end_reason"] else None
+
+
 def _input_kind(record: SessionRecord) -> InputKind | None:
     kind = record.get("waits_for")  # a record on disk may be of a version that did not know it
     return None if kind is None else InputKind(kind)
@@ -355,8 +373,9 @@ def _progress(record: SessionRecord) -> Progress | None:
 
 
 def _status(record: SessionRecord) -> SessionStatus:
-    if record["end_reason"]:
-        return EndReason(record["end_reason"]).status
+    reason = _end_reason(record)
+    if reason is not None:
+        return reason.status
     return SessionStatus.QUEUED if record["queued"] else SessionStatus.RUNNING
 
 

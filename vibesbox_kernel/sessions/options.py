@@ -13,7 +13,7 @@ from vibesbox_kernel.broker.wire import pack_bytes
 from vibesbox_kernel.errors import InvalidOptionError
 from vibesbox_kernel.models import IoMode, OnFull, OnLeftovers, SessionPolicy
 from vibesbox_kernel.sessions import validation
-from vibesbox_kernel.sessions.mirror import Ref
+from vibesbox_kernel.sessions.mirror import NO_POLICY, Ref
 
 MAX_NICE = 19
 MAX_WHOLE = 1 << 50
@@ -120,6 +120,8 @@ def check_options(options: SessionOptions, *, resolve: Callable[[Ref], str | Non
 
 def make_policy(options: PolicyOptions, *, resolve: Callable[[Ref], str | None]) -> SessionPolicy:
     """The limits among options; raises as ``check_options`` does."""
+    if not options:
+        return NO_POLICY
     for seconds in ("timeout", "idle_timeout"):
         validation.check_seconds(seconds, options.get(seconds))
     nice = options.get("nice", 0)
@@ -167,7 +169,7 @@ def check_limit(limit: object) -> None:
 
 def wire_policy(policy: SessionPolicy) -> dict[str, Any]:
     """What a request says of a policy: only what is not at its default."""
-    return policy.model_dump(mode="json", exclude_defaults=True)
+    return {} if policy is NO_POLICY else policy.model_dump(mode="json", exclude_defaults=True)
 
 
 def pack_command(command: str) -> str:

@@ -58,7 +58,6 @@ def outcome_of(running: Running, end: CellEnd, *, took: float, notices: tuple[st
         took: Seconds from its begin.
         notices: What the user should be told.
     """
-    info = running.session.info
     return CellOutcome(
         session_id=running.waiting.session_id,
         pid=running.waiting.pid,
@@ -69,8 +68,8 @@ def outcome_of(running: Running, end: CellEnd, *, took: float, notices: tuple[st
         leftovers=end.others,
         duration=took,
         syntax_error=end.syntax_error,
-        cpu=info.cpu,
-        peak_rss=info.peak_rss or None,
+        cpu=running.session.cpu,
+        peak_rss=running.session.peak_rss or None,
     )
 
 

@@ -106,7 +106,7 @@ class Quiet:
         self._session_id = session_id
         self._after = after
         self._clock = clock
-        self._seen = manager.info(session_id).output_bytes
+        self._seen = manager.output_end(session_id)
         self._moved_at = clock()
 
     def __call__(self) -> str:

@@ -199,7 +199,10 @@ async def begin(
         releasing=_has_alone(waiting, cell, script),
         **options.limits,
     )
-    turn = Turn(manager, waiting.session_id)
+    session = manager.get_session(waiting.session_id)
+    if session is None:
+        raise SessionNotFoundError(waiting.session_id)
+    turn = Turn(manager, session)
     can_be_answered = waiting.io.is_terminal and not options.background
     view = View.of(
         manager,
@@ -213,9 +216,6 @@ async def begin(
     interruption = Interruption(
         manager, waiting.session_id, grace=settings.interrupt_grace, say=lambda step: say(view.sink, step)
     )
-    session = manager.get_session(waiting.session_id)
-    if session is None:
-        raise SessionNotFoundError(waiting.session_id)
     showing = manager.engine.start(while_ours(session, view.pump.run()), name=f"vibesbox-output-{label}")
     outcome: asyncio.Future[CellOutcome] = asyncio.get_running_loop().create_future()
     running = Running(label, without_values(cell), script, waiting, session, view, interruption, turn, showing, outcome)

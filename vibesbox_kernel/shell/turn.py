@@ -11,6 +11,7 @@ from vibesbox_kernel.shell.table_text import how_it_ended
 
 if TYPE_CHECKING:
     from vibesbox_kernel.sessions import SessionManager
+    from vibesbox_kernel.sessions.command_session import CommandSession
 
 _DECIDES = frozenset({EventKind.STARTED, EventKind.ENDED, EventKind.KILLED, EventKind.LOST})
 
@@ -22,21 +23,19 @@ class Turn:
         waits: Whether it had to wait at all; not when it was plain at once that it will never come.
     """
 
-    def __init__(self, manager: SessionManager, session_id: str) -> None:
-        self._manager = manager
-        self._session_id = session_id
-        queued = manager.info(session_id).status is SessionStatus.QUEUED
-        self._events = manager.events() if queued else None
-        self.waits = queued and not _failed_before(manager, session_id)
+    def __init__(self, manager: SessionManager, session: CommandSession) -> None:
+        self._session = session
+        self._events = manager.events() if session.is_queued else None
+        self.waits = session.is_queued and not _failed_before(manager, session.session_id)
         self.came_at = time.monotonic()
 
     async def wait(self) -> bool:
         """Wait until it has come; False when it never will."""
         if self._events is None:
-            return self._manager.info(self._session_id).end_reason is not EndReason.CANCELLED
+            return self._session.end_reason is not EndReason.CANCELLED
         async with self._events as events:
             async for event in events:
-                if event.session_id == self._session_id and event.kind in _DECIDES:
+                if event.session_id == self._session.session_id and event.kind in _DECIDES:
                     self.came_at = time.monotonic()
                     return event.kind is EventKind.STARTED
         return False  # the manager has closed
