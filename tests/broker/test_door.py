@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 
-from vibesbox_kernel.broker.wire import PROTOCOL, FrameDecoder, encode, pack_bytes
+from vibesbox_kernel.broker.request import RefusedError
+from vibesbox_kernel.broker.request import command as read_command
+from vibesbox_kernel.broker.wire import MAX_COMMAND_BYTES, PROTOCOL, FrameDecoder, encode, pack_bytes
 from vibesbox_kernel.sessions import SessionManager
 from vibesbox_kernel.sessions.places import make_places
 
@@ -101,6 +104,25 @@ async def test_a_request_that_makes_no_sense_is_refused_with_a_reason(served, re
     _, client = served
     answer = client.ask(**request_)
     assert answer["error"]["message"]
+
+
+@pytest.mark.parametrize("kind", ["none", "directory", "fifo", "link", "large", "nul", "not a path"])
+def test_a_command_in_a_file_that_is_none_is_refused_with_a_reason(tmp_path: Path, kind: str):
+    """Ours: whatever is there, the broker does not wait for it, and keeps no more than it would of a frame."""
+    path = tmp_path / "command"
+    match kind:
+        case "directory":
+            path.mkdir()
+        case "fifo":
+            os.mkfifo(path)
+        case "link":
+            path.symlink_to("/etc/passwd")
+        case "large":
+            path.write_bytes(b"x" * (MAX_COMMAND_BYTES + 1))
+        case "nul":
+            path.write_bytes(b"a\0b")
+    with pytest.raises(RefusedError, match="command"):
+        read_command({"command_file": "a\0b" if kind == "not a path" else str(path)})
 
 
 START = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import os
 import signal
 from pathlib import Path
@@ -37,6 +39,26 @@ async def test_a_prepared_session_is_not_listed_until_it_begins(manager, lifelin
         await lifeline.held()
         info = await manager.wait("cell")
     assert (info.command, info.exit_code, info.pid) == ("shown", 3, prepared.pid)
+
+
+@pytest.mark.parametrize("disk", ["writable", "full"])
+@pytest.mark.parametrize("size", [1, 1 << 16, (1 << 20) - 100])
+async def test_a_command_of_any_size_is_known_whole(manager, isolation, monkeypatch, size, disk):
+    """Ours: a large one comes in a file, which is not there any more; without room for that, in the request."""
+    command = "# \udcff" + "[,{" * (size // 3) + "é\n"
+
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, "full")
+
+    if disk == "full":
+        monkeypatch.setattr(manager.workspace, "write", refuse)
+    prepared = await manager.prepare_session(DRIVER, env={"PATH": os.environ["PATH"]})
+    await manager.begin_session(prepared.session_id, command=command, control=b"true\n")
+    with anyio.fail_after(10):
+        assert (await manager.wait(prepared.session_id)).command == command
+    (facts,) = [json.loads(path.read_text()) for path in (isolation / "state").rglob("meta.json")]
+    assert facts["command"] == command
+    assert not [path for path in manager.workspace.path.iterdir() if "command" in path.name]
 
 
 async def test_a_prepared_session_can_be_discarded_without_a_trace(manager, isolation):

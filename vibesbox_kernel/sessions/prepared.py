@@ -8,8 +8,9 @@ that it may announce its exit status, for those who only wait for that.
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Unpack
@@ -20,7 +21,9 @@ from vibesbox_kernel.models import ExitStatus, SessionInfo
 from vibesbox_kernel.sessions import validation
 from vibesbox_kernel.sessions.base import ManagerPart
 from vibesbox_kernel.sessions.hub import on_engine
-from vibesbox_kernel.sessions.options import PolicyOptions, check_known, make_policy, pack_command, wire_policy
+from vibesbox_kernel.sessions.options import PolicyOptions, check_known, make_policy, wire_policy
+
+MAX_COMMAND_IN_FRAME = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -187,12 +190,12 @@ class PreparedSessions(ManagerPart):
         policy = make_policy(limits, resolve=self._followed)
         if policy.max_restarts:
             raise InvalidOptionError("max_restarts", policy.max_restarts, "0 for a session that was prepared ahead")
-        with self.hub.name_reserved(name):
+        with self.hub.name_reserved(name), self._command_fields(session_id, command) as command_fields:
             self.hub.rename_command(session_id, command)
             answer = await self.hub.request(
                 "begin",
                 session_id=session_id,
-                command=pack_command(command),
+                **command_fields,
                 name=name,
                 control=pack_bytes(control),
                 cwd=cwd,
@@ -277,6 +280,24 @@ class PreparedSessions(ManagerPart):
         """
         await self.hub.request("settle", session_id=session_id, code=exit_code, keep=keep)
         return self.hub.mirror.find(session_id).info()
+
+    @contextlib.contextmanager
+    def _command_fields(self, session_id: str, command: str) -> Iterator[dict[str, str]]:
+        """What a request says of a command: a large one is in a file, which is read faster than a large frame."""
+        data = command.encode("utf-8", "surrogateescape")
+        name = f"command-{session_id}"
+        if len(data) <= MAX_COMMAND_IN_FRAME:
+            yield {"command": pack_bytes(data)}
+            return
+        try:
+            path = self.hub.workspace.write(name, data)
+        except OSError:  # the disk is full, or somebody has tidied up
+            yield {"command": pack_bytes(data)}
+            return
+        try:
+            yield {"command_file": str(path)}
+        finally:
+            self.hub.workspace.remove(name)
 
     def exited_cursor(self, ref: int | str) -> int | None:
         """Where the output of a session's leader ends; None while that is not known."""
