@@ -12,13 +12,15 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from vibesbox_kernel.sessions.places import SHARED_MEMORY
+
 _DISTRIBUTIONS = ("vibesbox", "ipykernel", "bash_kernel", "jupyter_client", "pyzmq")
 
 
 def describe_machine() -> str:
     """Some lines about the machine, and what is installed."""
     temporary = tempfile.gettempdir()
-    runtime = os.environ.get("XDG_RUNTIME_DIR") or temporary
+    runtime = os.environ.get("XDG_RUNTIME_DIR") or (str(SHARED_MEMORY) if SHARED_MEMORY.is_dir() else temporary)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     load = ", ".join(f"{figure:.1f}" for figure in os.getloadavg())
     versions = ", ".join(f"{name} {version(name)}" for name in _DISTRIBUTIONS)
