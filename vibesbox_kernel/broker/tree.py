@@ -95,7 +95,8 @@ class Trees:
 
     def others(self, session: Session) -> list[int]:
         """Every live process of a session but its leader."""
-        return [pid for pid in self.members(session) if pid != session.pid]
+        below = [pid for pid in system.descendants(self.roots(session)) if pid != session.pid]
+        return [pid for pid in below if system.is_alive(pid)]
 
     def signal(self, session: Session, number: int, pids: Iterable[int]) -> int:
         """Signal processes, each only if it provably is of the session; returns how many got it.
