@@ -33,9 +33,16 @@ def ask_for_short_turns() -> None:
     number = _SYS_SCHED_SETATTR.get(platform.machine())
     nice = os.getpriority(os.PRIO_PROCESS, 0)
     # Who has raised our priority, or chosen another policy, knows better, and what we start would have neither.
-    if number is None or nice < 0 or os.sched_getscheduler(0) != os.SCHED_OTHER:
+    if number is None or nice < 0 or not _is_as_usual():
         return
     size, policy = _SCHED_ATTR.size, os.SCHED_OTHER
     attributes = _SCHED_ATTR.pack(size, policy, _RESET_ON_FORK, nice, 0, SLICE_NANOSECONDS, 0, 0)
     if _libc.syscall(number, 0, attributes, 0) != 0:
         logger.info("the scheduler gives no short turns: %s", os.strerror(ctypes.get_errno()))
+
+
+def _is_as_usual() -> bool:
+    try:
+        return os.sched_getscheduler(0) == os.SCHED_OTHER
+    except OSError:  # the C library does not ask: musl
+        return False
