@@ -47,7 +47,8 @@ async def test_a_command_of_any_size_is_known_whole(manager, isolation, monkeypa
     """Ours: a large one comes in a file, which is not there any more; without room for that, in the request."""
     command = "# \udcff" + "[,{" * (size // 3) + "é\n"
 
-    def refuse(*_):
+    def refuse(name, data):
+        (manager.workspace.path / name).write_bytes(data[:10])
         raise OSError(errno.ENOSPC, "full")
 
     if disk == "full":

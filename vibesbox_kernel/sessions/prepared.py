@@ -21,9 +21,10 @@ from vibesbox_kernel.models import ExitStatus, SessionInfo
 from vibesbox_kernel.sessions import validation
 from vibesbox_kernel.sessions.base import ManagerPart
 from vibesbox_kernel.sessions.hub import on_engine
-from vibesbox_kernel.sessions.options import PolicyOptions, check_known, make_policy, wire_policy
+from vibesbox_kernel.sessions.options import PolicyOptions, check_known, make_policy, pack_command, wire_policy
 
 MAX_COMMAND_IN_FRAME = 1 << 16
+"""Characters."""
 
 
 @dataclass(frozen=True)
@@ -284,20 +285,20 @@ class PreparedSessions(ManagerPart):
     @contextlib.contextmanager
     def _command_fields(self, session_id: str, command: str) -> Iterator[dict[str, str]]:
         """What a request says of a command: a large one is in a file, which is read faster than a large frame."""
-        data = command.encode("utf-8", "surrogateescape")
+        if len(command) <= MAX_COMMAND_IN_FRAME:
+            yield {"command": pack_command(command)}
+            return
         name = f"command-{session_id}"
-        if len(data) <= MAX_COMMAND_IN_FRAME:
-            yield {"command": pack_bytes(data)}
-            return
         try:
-            path = self.hub.workspace.write(name, data)
-        except OSError:  # the disk is full, or somebody has tidied up
-            yield {"command": pack_bytes(data)}
-            return
-        try:
-            yield {"command_file": str(path)}
+            yield self._in_a_file(name, command)
         finally:
             self.hub.workspace.remove(name)
+
+    def _in_a_file(self, name: str, command: str) -> dict[str, str]:
+        try:
+            return {"command_file": str(self.hub.workspace.write(name, command.encode("utf-8", "surrogateescape")))}
+        except OSError:  # the disk is full, or somebody has tidied up
+            return {"command": pack_command(command)}
 
     def exited_cursor(self, ref: int | str) -> int | None:
         """Where the output of a session's leader ends; None while that is not known."""
