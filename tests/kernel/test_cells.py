@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import pytest
 
+from tests.gate import Gate
 from tests.kernel.driver import Driver, Result
 from tests.lifeline import BlockingLifeline
 
@@ -136,11 +134,11 @@ def test_a_session_over_its_memory_is_an_error_that_says_so(kernel: Driver) -> N
     assert "memory limit ended it" in result.content["evalue"]
 
 
-def test_a_cell_that_follows_a_failure_is_an_error_that_says_why(kernel: Driver, new_gate: Path) -> None:
-    kernel.run(f"%%session --bg --name before\nread word <{new_gate}; exit 3")
+def test_a_cell_that_follows_a_failure_is_an_error_that_says_why(kernel: Driver, gate: Gate) -> None:
+    kernel.run(f"%%session --bg --name before\nread word <{gate}; exit 3")
     request = kernel.start("%%session --name after --after before\necho ran")
     kernel.wait_text(request, "waits for before (pid ")
-    new_gate.write_text("go\n")
+    gate.open()
     result = kernel.finish(request)
     assert (result.status, result.content["ename"]) == ("error", "NotStarted")
     assert "did not succeed: exited (exit 3)" in result.content["evalue"]
@@ -155,12 +153,6 @@ def test_an_interrupt_takes_a_queued_cell_from_the_queue(kernel: Driver) -> None
     result = kernel.finish(request)
     assert (result.content["ename"], result.content["evalue"]) == ("Interrupted", "interrupted before it was started")
     assert kernel.run("%kill long").status == "ok"
-
-
-@pytest.fixture
-def new_gate(isolation: Path) -> Path:
-    os.mkfifo(isolation / "gate")
-    return isolation / "gate"
 
 
 def test_a_shell_that_is_killed_is_an_error_that_names_the_signal(kernel: Driver) -> None:
