@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -16,6 +19,8 @@ from tests.gate import Gate
 from tests.leaks import Mark, Watch, end, left_after_deadline
 from tests.lifeline import BlockingLifeline, Lifeline
 from vibesbox_kernel.sessions import SessionManager
+
+F = TypeVar("F", Gate, Lifeline)
 
 _RUN = pytest.StashKey[tuple[pytest.MonkeyPatch, Path, Mark]]()
 _FAILED = pytest.StashKey[bool]()
@@ -145,18 +150,19 @@ async def manager() -> AsyncIterator[SessionManager]:
         yield one
 
 
+@contextmanager
+def _several(kind: Callable[[Path], F], path: Path) -> Iterator[Callable[[], F]]:
+    """Makes FIFOs of a kind, each at the path with its number; all are closed in the end."""
+    with ExitStack() as stack:
+        numbers = itertools.count()
+        yield lambda: stack.enter_context(closing(kind(path.with_name(f"{path.name}{next(numbers)}"))))
+
+
 @pytest.fixture
 def new_gate(isolation: Path) -> Iterator[Callable[[], Gate]]:
     """Makes gates."""
-    made: list[Gate] = []
-
-    def make() -> Gate:
-        made.append(Gate(isolation / f"gate{len(made)}"))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
+    with _several(Gate, isolation / "gate") as make:
+        yield make
 
 
 @pytest.fixture
@@ -174,15 +180,8 @@ def second_gate(new_gate: Callable[[], Gate]) -> Gate:
 @pytest.fixture
 def new_lifeline(isolation: Path) -> Iterator[Callable[[], Lifeline]]:
     """Makes lifelines, for a test that needs more than one."""
-    made: list[Lifeline] = []
-
-    def make() -> Lifeline:
-        made.append(Lifeline(isolation / f"lifeline{len(made)}"))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
+    with _several(Lifeline, isolation / "lifeline") as make:
+        yield make
 
 
 @pytest.fixture
