@@ -19,7 +19,8 @@ import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
 
 from tests.browser.server import LabServer
-from tests.kernel.driver import is_alive
+from tests.kernel.driver import Driver, is_alive
+from vibesbox_kernel.frontends.activity import NO_COMM
 
 TIMEOUT_SECONDS = 10
 """Several times the distance of two signs of activity; a kernel that takes longer to start would be culled, too."""
@@ -114,6 +115,17 @@ def test_a_kernel_with_a_running_session_is_not_culled_and_once_it_is_over_it_is
         os.kill(pid, signal.SIGKILL)
     for kernel in working:
         wait_until(partial(_is_culled, server, kernel))
+
+
+def test_only_a_session_that_lasts_shows_activity(new_kernel: Callable[[], Driver]):
+    """A short cell publishes enough by itself, and a client need not expect messages of a comm in one."""
+    kernel = new_kernel()
+    for _ in range(7):
+        kernel.run("sleep 1")
+    assert kernel.comm_data(NO_COMM) == []
+
+    kernel.run("%%session --bg --name work\nexec sleep 600")
+    kernel.wait_until(lambda: kernel.comm_data(NO_COMM) != [], timeout=DEADLINE_SECONDS)
 
 
 def _is_culled(server: LabServer, kernel: str) -> bool:

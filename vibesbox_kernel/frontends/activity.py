@@ -23,13 +23,25 @@ NO_COMM = "vibesbox-activity"
 
 
 async def show_activity(manager: SessionManager, kernel: Kernel) -> None:
-    """Publish a message now and then, while a session of ours is not over. Runs on the engine until it is cancelled."""
+    """Publish a message now and then, while a session of ours lasts. Runs on the engine until it is cancelled.
+
+    A session that was not there at the last look has just been started by something that was published itself. Clients
+    that expect only a short cell's own messages while it runs get no other, then.
+    """
+    before: set[str] = set()
     while True:
         await asyncio.sleep(ACTIVITY_SECONDS)
-        if kernel.session is not None and _has_work(manager):
+        now = _at_work(manager)
+        if kernel.session is not None and now & before:
             content = {"comm_id": NO_COMM, "data": {}}
             kernel.session.send(kernel.iopub_socket, "comm_msg", content, ident=kernel._topic("comm_msg"))
+        before = now
 
 
-def _has_work(manager: SessionManager) -> bool:
-    return any(info.ended_at is None and manager.is_ours(info.session_id) for info in manager.list_sessions())
+def _at_work(manager: SessionManager) -> set[str]:
+    """The ids of our sessions that are not over."""
+    return {
+        info.session_id
+        for info in manager.list_sessions()
+        if info.ended_at is None and manager.is_ours(info.session_id)
+    }
