@@ -108,6 +108,7 @@ def isolation(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     yield root
     run_mark.put_limit()
     left = watch.end_processes() + watch.new_zombies()
+    left += [f"{path}: a shell's state may hold secrets" for path in root.glob("run/vibesbox/*/work-*")]
     shutil.rmtree(root, ignore_errors=True)  # a flood's spool is not kept until the run ends
     if request.node.stash.get(_FAILED, False):
         return

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeAlias
 
 import pytest
@@ -56,6 +57,31 @@ def test_however_a_kernel_ends_nothing_of_its_sessions_is_left(
     end(kernel)
     blocking_lifeline.released()
     wait_gone(pid)
+
+
+@pytest.mark.parametrize("end", [_shut_down, _terminate, _kill])
+@pytest.mark.parametrize("sessions", ["idle", "deaf"])
+def test_however_a_kernel_ends_its_runtime_directory_goes(
+    new_kernel: NewKernel,
+    blocking_lifeline: BlockingLifeline,
+    isolation: Path,
+    sessions: str,
+    end: Callable[[Driver], None],
+) -> None:
+    """Ours: the state of a shell, which may hold secrets, is in there; a deaf session outlives the shutdown's reply."""
+    kernel = new_kernel()
+    pid = kernel.pid
+    kernel.run("x=5")
+    if sessions == "deaf":
+        kernel.run(f"%%session --bg\ntrap '' INT; exec 9>{blocking_lifeline.path}; echo on >&9; sleep 600; :")
+        blocking_lifeline.held()
+    (directory,) = (isolation / "run/vibesbox").iterdir()
+    end(kernel)
+    wait_gone(pid)
+    deadline = time.monotonic() + SECONDS
+    while directory.exists():
+        assert time.monotonic() < deadline, f"{directory} is left with {list(directory.iterdir())}"
+        time.sleep(0.01)
 
 
 def test_a_restarted_kernel_starts_afresh(new_kernel: NewKernel) -> None:

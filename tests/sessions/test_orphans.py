@@ -136,6 +136,24 @@ async def test_a_program_of_the_same_instance_finds_no_remains(lifeline):
                 assert [info.command for info in manager.list_sessions()] == ["echo mine"]
 
 
+async def test_the_next_program_takes_away_the_runtime_directory_of_one_that_was_cut_off(isolation):
+    """Ours: it is in memory where there is no XDG_RUNTIME_DIR, and would be there until the next boot."""
+    runtime = isolation / "run/vibesbox"
+    with running([("sleep 600", "/bin/sh")]) as program:
+        (left,) = runtime.iterdir()
+        for pid in (program.broker, program.guardian):
+            os.kill(pid, signal.SIGSTOP)  # neither cleans up after the other
+        for pid in (program.broker, program.guardian):
+            os.kill(pid, signal.SIGKILL)
+        program.kill()
+    async with SessionManager() as manager:
+        await manager.run("true")
+        with anyio.fail_after(10):
+            while left.exists():
+                await anyio.sleep(0.01)
+        assert list(runtime.iterdir()) == [manager.workspace.path.parent]
+
+
 async def test_what_a_shell_wrote_for_its_program_goes_with_the_program(isolation, tmp_path):
     """Ours: the state of a shell may hold secrets, and is kept only as long as somebody carries it on."""
     script = tmp_path / "writes.py"

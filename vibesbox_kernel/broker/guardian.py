@@ -8,7 +8,6 @@ child of the guardian looks for what others left that were killed together with 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import os
 import resource
@@ -18,16 +17,15 @@ import time
 
 from vibesbox_kernel.broker import janitor, records, system
 from vibesbox_kernel.broker.killing import kill_all
-from vibesbox_kernel.broker.log import is_still_at, log_to
+from vibesbox_kernel.broker.log import log_to
 from vibesbox_kernel.broker.loop import Loop
 from vibesbox_kernel.broker.run import Run, forget_run, new_run, read_run, write_run
+from vibesbox_kernel.broker.run_directory import leave, listen, remove_workspaces, shut_door, take_lock
 from vibesbox_kernel.broker.server import Server
 from vibesbox_kernel.broker.wire import ANNOUNCEMENTS_NAME, LOG_NAME, SESSION_MARKER, SOCKET_NAME
 
 logger = logging.getLogger(__name__)
 
-LOCK_NAME = "lock"
-LOCK_SECONDS = 10.0
 SWEEP_SECONDS = 2.0
 """How long the guardian waits for the sweep at its own end; the next one begins it anew."""
 
@@ -49,7 +47,7 @@ def run(run_directory: str, state_directory: str, lease: int) -> int:
     log_to(f"{state_directory}/{LOG_NAME}")
     for number in _IGNORED:
         signal.signal(number, signal.SIG_IGN)
-    lock = _take_lock(run_directory)  # kept open by both: the id is taken while either lives
+    lock = take_lock(run_directory)  # kept open by both: the id is taken while either lives
     if lock is None:
         logger.info("another broker of this id serves, or does not leave; giving up")
         return 1
@@ -68,7 +66,7 @@ def run(run_directory: str, state_directory: str, lease: int) -> int:
     _wait_for(broker, sweepers)
     _clean_up(ours, state_directory, sweepers)
     _await(sweepers)
-    _leave(run_directory)
+    leave(run_directory)
     return 0
 
 
@@ -87,7 +85,7 @@ def _serve(run: Run, state_directory: str, lease: int, umask: int) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         loop = Loop()
         door = f"{run.run_directory}/{SOCKET_NAME}"
-        listener = _listen(door)
+        listener = listen(run.run_directory)
         limit = _raise_descriptor_limit()
         connection = socket.socket(fileno=lease)
         announcements = f"{run.run_directory}/{ANNOUNCEMENTS_NAME}"
@@ -106,51 +104,6 @@ def _serve(run: Run, state_directory: str, lease: int, umask: int) -> None:
     except BaseException:
         logger.exception("the broker failed; the guardian ends its sessions")
         os._exit(1)
-
-
-def _listen(path: str) -> socket.socket:
-    _unlink(path)  # left by a broker that died; nobody listens on it, because we have the lock
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.setblocking(False)
-    listener.bind(path)
-    os.chmod(path, 0o600)
-    listener.listen(64)
-    return listener
-
-
-def _take_lock(run_directory: str) -> int | None:
-    path = f"{run_directory}/{LOCK_NAME}"
-    descriptor = _open_lock(path)
-    deadline = time.monotonic() + LOCK_SECONDS
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline or _is_served(f"{run_directory}/{SOCKET_NAME}"):
-                return None
-            time.sleep(0.01)  # the broker before us is ending its sessions
-            continue
-        if is_still_at(path, descriptor):
-            return descriptor
-        os.close(descriptor)  # the guardian before us took it away when it left
-        descriptor = _open_lock(path)
-
-
-def _open_lock(path: str) -> int:
-    while True:
-        os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
-        with contextlib.suppress(FileNotFoundError):  # taken away just now
-            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-
-
-def _is_served(path: str) -> bool:
-    """Whether another broker of this id takes clients: ours shall go to that one."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(path)
-        except OSError:
-            return False
-    return True
 
 
 def _raise_descriptor_limit() -> int:
@@ -203,13 +156,12 @@ def _await(sweepers: set[int]) -> None:
 
 def _clean_up(run: Run, state_directory: str, sweepers: set[int]) -> None:
     """Kill what the broker left (nothing, if it went by itself), and say that it is lost."""
-    for name in (SOCKET_NAME, ANNOUNCEMENTS_NAME):
-        _unlink(f"{run.run_directory}/{name}")
+    shut_door(run.run_directory)
     killed = kill_remains(state_directory, spared=sweepers)
     if killed:
         logger.warning("the broker died; %d processes of its sessions were killed", len(killed))
     janitor.record_lost(state_directory)
-    janitor.remove_workspaces(run.run_directory)
+    remove_workspaces(run.run_directory)
     forget_run(state_directory)
 
 
@@ -232,15 +184,3 @@ def kill_remains(state_directory: str, *, spared: set[int]) -> set[int]:
     killed = kill_all(alive, send)
     spared.difference_update([pid for pid, _, _ in system.reap()])
     return killed
-
-
-def _leave(run_directory: str) -> None:
-    """Take the run's directory away, as the last thing under the lock; a client's files may keep it."""
-    _unlink(f"{run_directory}/{LOCK_NAME}")
-    with contextlib.suppress(OSError):
-        os.rmdir(run_directory)
-
-
-def _unlink(path: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)

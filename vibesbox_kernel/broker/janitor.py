@@ -11,7 +11,6 @@ import contextlib
 import fcntl
 import logging
 import os
-import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -20,7 +19,8 @@ from contextlib import contextmanager
 from vibesbox_kernel.broker import records, system
 from vibesbox_kernel.broker.killing import kill_all
 from vibesbox_kernel.broker.run import Run, forget_run, read_run
-from vibesbox_kernel.broker.wire import CLOSED_NAME, LOG_NAME, RUN_NAME, WORKSPACE_PREFIX
+from vibesbox_kernel.broker.run_directory import remove_dead, remove_workspaces
+from vibesbox_kernel.broker.wire import LOG_NAME, RUN_NAME
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +53,7 @@ def clean_up(state_directory: str, run: Run) -> int:
     killed = _kill_tagged(run)
     record_lost(state_directory)
     remove_workspaces(run.run_directory)
+    remove_dead(run.run_directory)
     forget_run(state_directory)
     logger.warning("run %x of pid %d was cut off; %d processes that it left were killed", run.tag, run.pid, killed)
     return killed
@@ -65,20 +66,6 @@ def record_lost(state_directory: str) -> None:
         if facts is not None and facts.get("status") in ("running", "queued"):
             with contextlib.suppress(OSError):
                 records.write_exit(entry.path, {"status": "over", "reason": "lost", "ended_at": time.time()})
-
-
-def remove_workspaces(run_directory: str) -> None:
-    """Delete what clients left there that are dead, or want it no more: a shell's state may hold secrets."""
-    for entry in _entries(run_directory):
-        if entry.name.startswith(WORKSPACE_PREFIX) and _is_left(entry):
-            shutil.rmtree(entry.path, ignore_errors=True)
-
-
-def _is_left(workspace: os.DirEntry[str]) -> bool:
-    owner = workspace.name[len(WORKSPACE_PREFIX) :].partition("-")[0]
-    if not owner.isdigit() or system.is_leaving(int(owner)):
-        return True
-    return os.path.exists(f"{workspace.path}/{CLOSED_NAME}")
 
 
 def _kill_tagged(run: Run) -> int:

@@ -107,9 +107,11 @@ class VibesboxKernel(ConfiguredSettings, QuickAnswers):
         return {"status": "ok", "restart": restart}
 
     async def _close(self) -> None:
-        await self._help.aclose()
-        await self._runner.aclose()
-        await self.sessions.aclose()
+        try:
+            await self._help.aclose()
+            await self._runner.aclose()
+        finally:
+            await self.sessions.aclose()
 
     def pre_handler_hook(self) -> None:
         """Leave SIGINT alone: ipykernel's own handler would let an interrupt end the kernel."""

@@ -126,19 +126,24 @@ class Hub:
         if "displays" in self.__dict__:
             await self.displays.aclose()
 
-    def remove_workspace(self) -> None:
-        """Delete that directory; another is made when it is needed again.
+    def give_up_workspace(self) -> None:
+        """Say that we want nothing of that directory any more: if we die now, the guardian takes it away at its end."""
+        if "workspace" in self.__dict__:
+            with contextlib.suppress(OSError):
+                self.workspace.write(CLOSED_NAME, b"")
 
-        Sessions that outlive us may need it until they end; the guardian takes it away after them.
+    def leave_places(self) -> None:
+        """Delete what we have made there; it is made again when it is needed.
+
+        Sessions that outlive us may need the workspace until they end: then the guardian takes it away after them.
         """
         workspace: Workspace | None = self.__dict__.pop("workspace", None)
-        if workspace is None:
-            return
-        if self._left_some or self._outlived_by(self.instance):
-            with contextlib.suppress(OSError):
-                workspace.write(CLOSED_NAME, b"")
-        else:
+        if workspace is not None and not self._left_some and not self._outlived_by(self.instance):
             shutil.rmtree(workspace.path, ignore_errors=True)
+        if "places" in self.__dict__:
+            for directory in (self.places.runtime, self.places.state):
+                with contextlib.suppress(OSError):  # a broker or another program is there, or output
+                    directory.rmdir()
 
     def close_engine(self) -> None:
         """End the background thread, if this hub made it."""

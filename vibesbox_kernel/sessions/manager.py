@@ -241,10 +241,11 @@ class SessionManager(
 
     async def aclose(self) -> None:
         """End our sessions but for the durable ones, which go on without us, and the background thread. Idempotent."""
+        self.hub.give_up_workspace()
         try:
             await self._end_what_is_not_durable()
         finally:
-            self.hub.remove_workspace()
+            self.hub.leave_places()
             self.hub.close_subscriptions()
             if not self.engine.is_current:
                 self.hub.close_engine()
