@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Callable
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from tests.gate import Gate
 from tests.ipython.terminal import Terminal
 from tests.kernel.driver import Driver
 from vibesbox_kernel.frontends import terminal_screen
@@ -66,26 +65,22 @@ def test_what_is_no_terminal_is_not_written_to(monkeypatch: pytest.MonkeyPatch) 
     assert out.getvalue() == ""
 
 
-def test_in_a_terminal_a_session_and_a_wait_say_it(terminal: Terminal, isolation: Path) -> None:
-    gate = isolation / "gate"
-    os.mkfifo(gate)
+def test_in_a_terminal_a_session_and_a_wait_say_it(terminal: Terminal, gate: Gate) -> None:
     terminal.run("%vibesbox config quiet_after=0.3")
     terminal.child.sendline(f"%session echo early; read line <{gate}; echo done")
     terminal.child.expect(r"\[vibesbox: running for [^\]]*\]", timeout=SECONDS)
-    gate.write_text("go\n")
+    gate.open()
     assert terminal.result().strip().endswith("done")
     terminal.run(f"%session --bg --name job read line <{gate}")
     terminal.child.sendline("%wait job")
     terminal.child.expect(r"\[vibesbox: waiting for job \(pid \d+\): running for [^\]]*\]", timeout=SECONDS)
-    gate.write_text("go\n")
+    gate.open()
     assert "exited (exit 0)" in terminal.result()
 
 
 def test_in_a_python_notebook_it_is_shown_in_a_display_that_is_emptied(
-    new_notebook: Callable[[], Driver], tmp_path: Path
+    new_notebook: Callable[[], Driver], gate: Gate
 ) -> None:
-    gate = tmp_path / "gate"
-    os.mkfifo(gate)
     kernel = new_notebook()
     kernel.run("%load_ext vibesbox", timeout=SECONDS)
     kernel.run("%vibesbox config quiet_after=0.3", timeout=SECONDS)
@@ -95,7 +90,7 @@ def test_in_a_python_notebook_it_is_shown_in_a_display_that_is_emptied(
         return [one["content"]["data"] for one in kernel.seen(request) if "display_data" in one["msg_type"]]
 
     kernel.wait_until(lambda: "[vibesbox: running for " in str(displays()), timeout=SECONDS)
-    gate.write_text("go\n")
+    gate.open()
     assert kernel.finish(request, timeout=SECONDS).text == "early\nlate\n"
     assert displays()[-1] == {}
     blind = kernel.run("%%session\nsleep 2; echo over", timeout=SECONDS, allow_stdin=False)

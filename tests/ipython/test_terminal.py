@@ -18,13 +18,11 @@ from tests.kernel.driver import START_SECONDS, wait_gone
 from tests.lifeline import BlockingLifeline
 
 
-def test_a_session_shows_its_output_as_it_comes(terminal, isolation):
+def test_a_session_shows_its_output_as_it_comes(terminal, gate):
     """Ours: live, not at the end."""
-    gate = isolation / "gate"
-    os.mkfifo(gate)
     terminal.child.sendline(f"%session echo early; read line <{gate}; echo done")
     terminal.child.expect("early\r\n")
-    os.close(os.open(gate, os.O_RDWR | os.O_NONBLOCK))
+    gate.open()
     assert terminal.result().strip() == "done"
 
 
@@ -87,7 +85,7 @@ def test_where_there_are_no_widgets_a_terminal_is_followed_instead(terminal):
     assert "all there is" in said
 
 
-def test_output_of_a_background_session_does_not_come_between_what_is_typed(terminal, isolation):
+def test_output_of_a_background_session_does_not_come_between_what_is_typed(terminal):
     """Ours: %tail has it."""
     terminal.run("%session --bg --name quiet read line; echo late")
     terminal.run("%send quiet go")
@@ -95,24 +93,19 @@ def test_output_of_a_background_session_does_not_come_between_what_is_typed(term
     assert "late" in terminal.run("%tail quiet")
 
 
-def test_a_session_ends_and_is_reaped_while_python_blocks_the_terminal(terminal, isolation):
+def test_a_session_ends_and_is_reaped_while_python_blocks_the_terminal(terminal, gate, second_gate):
     """Ours: no zombie, whatever the main thread does."""
-    gate, hold = isolation / "gate", isolation / "hold"
-    os.mkfifo(gate)
-    os.mkfifo(hold)
-    terminal.run(f"b = %session --bg read line <{hold}; exit 5")
+    terminal.run(f"b = %session --bg read line <{gate}; exit 5")
     pid = int(terminal.run("print(b.pid)"))
-    terminal.child.sendline(f"print('be' + 'gun'); _ = open('{gate}').read()")
+    terminal.child.sendline(f"print('be' + 'gun'); _ = open('{second_gate}').readline()")
     terminal.child.expect("begun\r\n")
-    with hold.open("w"):
-        pass
+    gate.open()
     wait_gone(pid)
     deadline = time.monotonic() + SECONDS
     while Path(f"/proc/{pid}").exists():
         assert time.monotonic() < deadline, "it is a zombie"
         os.sched_yield()
-    with gate.open("w"):
-        pass
+    second_gate.open()
     terminal.result()
     assert terminal.run("print(b.exit_status)").strip() == "exit 5"
 
@@ -183,11 +176,9 @@ print("the child ended, the session is", kept.info.status)
 """
 
 
-def test_the_terminal_rings_when_a_session_ends_that_was_to_be_told(terminal, isolation):
+def test_the_terminal_rings_when_a_session_ends_that_was_to_be_told(terminal, gate):
     """iTerm2: OSC 9 is a notification; xterm: BEL rings. Neither is seen among what is typed."""
-    gate = isolation / "gate"
-    os.mkfifo(gate)
     terminal.run(f"%session --bg --notify --name job read line <{gate}")
-    gate.write_text("go\n")
+    gate.open()
     terminal.child.expect(r"\x1b\]9;vibesbox: job: exit 0 after [^\x07]*\x07\x07")
     assert "ended since you looked: job: exit 0 after " in terminal.run("%ps")

@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
-import pytest
-
+from tests.gate import Gate
 from tests.kernel.driver import Driver
 
 SECONDS = 30.0
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> Path:
-    path = tmp_path / "gate"
-    os.mkfifo(path)
-    return path
 
 
 def plain(kernel: Driver, magic: str) -> str:
@@ -36,11 +25,11 @@ def messages_of(kernel: Driver, model: str) -> list[dict[str, object]]:
     return [one["data"]["content"] for one in kernel.comm_data(model) if one["data"].get("method") == "custom"]
 
 
-def test_the_next_table_tells_of_it_once(kernel: Driver, gate: Path) -> None:
+def test_the_next_table_tells_of_it_once(kernel: Driver, gate: Gate) -> None:
     kernel.run(f"%%session --bg --notify --name <b>\nread go <{gate}; exit 3", timeout=SECONDS)
     kernel.run("%%session --bg --name other\ntrue", timeout=SECONDS)
     assert "since you looked" not in plain(kernel, "%ps")
-    gate.write_text("go\n")
+    gate.open()
     kernel.run("%wait <b> other", timeout=SECONDS)
     kernel.run("%ps --json", timeout=SECONDS)  # for programs: nobody has looked
     (shown,) = kernel.run("%ps", timeout=SECONDS).of_kind("display_data")
@@ -51,7 +40,7 @@ def test_the_next_table_tells_of_it_once(kernel: Driver, gate: Path) -> None:
     assert "since you looked" not in plain(kernel, "%ps")
 
 
-def test_one_page_after_another_is_given_the_word_until_one_has_told(kernel: Driver, gate: Path) -> None:
+def test_one_page_after_another_is_given_the_word_until_one_has_told(kernel: Driver, gate: Gate) -> None:
     """Ours: a page says when it has told, and when it could not; meanwhile no other is given the word."""
     request = kernel.start(f"%%session --bg --notify --name train\nread go <{gate}", allow_stdin=True)
     kind = "application/vnd.jupyter.widget-view+json"
@@ -63,7 +52,8 @@ def test_one_page_after_another_is_given_the_word_until_one_has_told(kernel: Dri
     kernel.wait_until(lambda: bool(views()), timeout=SECONDS)
     (model,) = views()
     kernel.send_comm(model, {"t": "claim", "page": "early"})
-    gate.write_text("go\n")
+    kernel.run("true", timeout=SECONDS)  # it has come, then
+    gate.open()
     kernel.wait_until(
         lambda: str(state_of(kernel, model).get("ended", "")).startswith("train: exit 0"), timeout=SECONDS
     )
@@ -88,7 +78,7 @@ def test_where_nobody_looks_on_no_page_is_asked(kernel: Driver) -> None:
     assert "blind: exit 0 after " in plain(kernel, "%ps")
 
 
-def test_a_cell_that_tells_says_how_long_it_is_quiet_as_any_other(kernel: Driver, gate: Path) -> None:
+def test_a_cell_that_tells_says_how_long_it_is_quiet_as_any_other(kernel: Driver, gate: Gate) -> None:
     kernel.run("%vibesbox config quiet_after=0.3")
     request = kernel.start(f"%%session --notify\nread go <{gate}", allow_stdin=True)
 
@@ -97,7 +87,7 @@ def test_a_cell_that_tells_says_how_long_it_is_quiet_as_any_other(kernel: Driver
         return [one["text/plain"] for one in data]
 
     kernel.wait_until(lambda: any("running for" in text for text in texts()), timeout=SECONDS)
-    gate.write_text("go\n")
+    gate.open()
     kernel.finish(request, timeout=SECONDS)
     assert [one["msg_type"] for one in kernel.seen(request)].count("clear_output") == 1
     kernel.run("%vibesbox config reset")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.gate import Gate
 from tests.kernel.driver import SECONDS, Driver, Result, wait_gone
 from tests.kernel.test_input import run_with
 from tests.lifeline import BlockingLifeline
@@ -16,24 +17,15 @@ from tests.lifeline import BlockingLifeline
 LONG_SECONDS = 30.0
 
 
-@pytest.fixture
-def gate(isolation: Path) -> Path:
-    """A FIFO that holds up a cell until somebody writes a line to it."""
-    os.mkfifo(isolation / "gate")
-    return isolation / "gate"
-
-
-def test_half_a_character_is_not_taken_for_the_end_of_output(kernel: Driver, gate: Path, isolation: Path) -> None:
+def test_half_a_character_is_not_taken_for_the_end_of_output(kernel: Driver, gate: Gate, second_gate: Gate) -> None:
     """%%bash: a read that holds only a part of a UTF-8 character ends all output, and the reply is ok."""
-    second = isolation / "second"  # whoever has written to the first may still have it open
-    os.mkfifo(second)
     request = kernel.start(
-        rf"printf 'one\n\xc3'; read line <{gate}; printf '\xa9\n'; read line <{second}; echo THE REST"
+        rf"printf 'one\n\xc3'; read line <{gate}; printf '\xa9\n'; read line <{second_gate}; echo THE REST"
     )
     kernel.wait_text(request, "one\n")
-    gate.write_text("go\n")
+    gate.open()
     kernel.wait_text(request, "é\n")
-    second.write_text("go\n")
+    second_gate.open()
     assert kernel.finish(request).text == "one\né\nTHE REST\n"
 
 
@@ -80,19 +72,19 @@ def test_what_is_not_finished_gets_a_reply_and_the_next_cell_runs(kernel: Driver
 
 @pytest.mark.parametrize(("script", "code"), [("exit 3", 3), ("set -e; false; echo", 1), ("set -u; : $nothing", 127)])
 def test_leaving_the_shell_is_an_error_that_stops_run_all_and_loses_nothing(
-    kernel: Driver, gate: Path, script: str, code: int
+    kernel: Driver, gate: Gate, script: str, code: int
 ) -> None:
     """bash_kernel: the shell is restarted silently, the cell is ok, all variables are gone and Run all goes on."""
     first = kernel.start(f"kept=yes; read line <{gate}; {script}")
     second = kernel.start("echo never")
-    gate.write_text("go\n")
+    gate.open()
     result = kernel.finish(first)
     assert (result.status, result.metadata["exit_code"]) == ("error", code)
     assert kernel.ask(second)["status"] == "aborted"
     assert kernel.run("set +eu; echo $kept").text == "yes\n"
 
 
-def test_the_output_of_a_background_job_lands_in_no_other_cell(kernel: Driver, gate: Path) -> None:
+def test_the_output_of_a_background_job_lands_in_no_other_cell(kernel: Driver, gate: Gate) -> None:
     """bash_kernel: it lands wherever a cell runs, once within the hidden `echo $?`, and makes an error of `true`."""
     request = kernel.start(f"(read line <{gate}; for i in $(seq 1 200); do echo chat $i; done) & echo mine")
     kernel.finish(request)
@@ -123,11 +115,11 @@ def test_the_text_of_a_cell_and_of_its_output_is_what_it_is(kernel: Driver, scri
     assert kernel.run("echo next").text == "next\n"
 
 
-def test_output_is_shown_while_the_cell_runs_and_failures_are_failures(kernel: Driver, gate: Path) -> None:
+def test_output_is_shown_while_the_cell_runs_and_failures_are_failures(kernel: Driver, gate: Gate) -> None:
     """calysto_bash: all output comes at the end, and every failure is ok."""
     request = kernel.start(f"echo first; read line <{gate}; echo second; false")
     kernel.wait_text(request, "first\n")
-    gate.write_text("go\n")
+    gate.open()
     result = kernel.finish(request)
     assert (result.text, result.status) == ("first\nsecond\n", "error")
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
+from tests.gate import Gate
 from tests.kernel.driver import START_SECONDS, Driver
 
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -31,9 +30,8 @@ def test_a_session_without_a_terminal_says_how_to_have_one(kernel: Driver) -> No
     kernel.run("%kill plain")
 
 
-def screen_at(gate: Path) -> str:
+def screen_at(gate: Gate) -> str:
     """A cell that draws on the whole screen until the gate is opened."""
-    os.mkfifo(gate)
     return f"printf '\\033[?1049hdrawn'; read -r word <{gate}; printf '\\033[?1049l'; echo after"
 
 
@@ -50,11 +48,10 @@ def offer(kernel: Driver, request: str) -> dict[str, Any]:
     return shown
 
 
-def test_a_cell_offers_a_terminal_while_it_runs_and_takes_the_offer_back(kernel: Driver, tmp_path: Path) -> None:
-    gate = tmp_path / "gate"
+def test_a_cell_offers_a_terminal_while_it_runs_and_takes_the_offer_back(kernel: Driver, gate: Gate) -> None:
     request = kernel.start(screen_at(gate), allow_stdin=True)
     shown = offer(kernel, request)
-    gate.write_text("go\n")
+    gate.open()
     kernel.finish(request)
 
     def taken_back() -> bool:
@@ -64,8 +61,7 @@ def test_a_cell_offers_a_terminal_while_it_runs_and_takes_the_offer_back(kernel:
     kernel.wait_until(taken_back)
 
 
-def test_an_offer_that_is_taken_becomes_a_terminal_with_a_picture(kernel: Driver, tmp_path: Path) -> None:
-    gate = tmp_path / "gate"
+def test_an_offer_that_is_taken_becomes_a_terminal_with_a_picture(kernel: Driver, gate: Gate) -> None:
     request = kernel.start(screen_at(gate), allow_stdin=True)
     shown = offer(kernel, request)
     comm_id = shown["data"][VIEW]["model_id"]
@@ -74,18 +70,17 @@ def test_an_offer_that_is_taken_becomes_a_terminal_with_a_picture(kernel: Driver
     kernel.wait_until(
         lambda: "replay" in [one["data"].get("content", {}).get("op") for one in kernel.comm_data(comm_id)]
     )
-    gate.write_text("go\n")
+    gate.open()
     kernel.finish(request)
     kernel.wait_until(lambda: any("Terminal of pid" in str(one["content"]) for one in kernel.seen(request)))
     assert offered(kernel, request) == [shown]
 
 
-def test_where_nobody_answers_nothing_is_offered(kernel: Driver, tmp_path: Path) -> None:
+def test_where_nobody_answers_nothing_is_offered(kernel: Driver, gate: Gate) -> None:
     """Jupyter: nbconvert and papermill do not allow stdin, and press no buttons."""
-    gate = tmp_path / "gate"
     request = kernel.start(screen_at(gate), allow_stdin=False)
     kernel.wait_text(request, "draws on the whole screen")
-    gate.write_text("go\n")
+    gate.open()
     kernel.finish(request)
     assert offered(kernel, request) == []
 

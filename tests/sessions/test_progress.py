@@ -32,12 +32,10 @@ async def until(manager: SessionManager, ref: int, wanted: Progress | None) -> N
 
 
 @pytest.mark.parametrize("io", ["pipe", "pty", "split", "split-pipe"])
-async def test_a_session_reports_by_the_command_and_nothing_is_printed(manager, tmp_path, io):
-    gate = tmp_path / "gate"
-    os.mkfifo(gate)
+async def test_a_session_reports_by_the_command_and_nothing_is_printed(manager, gate, io):
     pid = await manager.start_session(f"{TOOL} 40/100 'epoch 3' </dev/null; echo told; read go <{gate}", io=io)
     await until(manager, pid, Progress(fraction=0.4, text="epoch 3"))
-    await anyio.Path(gate).write_text("go\n")
+    gate.open()
     with anyio.fail_after(DEADLINE_SECONDS):
         info = await manager.wait(pid)
     assert (info.progress, info.exit_code) == (None, 0)
@@ -45,17 +43,14 @@ async def test_a_session_reports_by_the_command_and_nothing_is_printed(manager, 
 
 
 @pytest.mark.parametrize("io", ["pipe", "pty"])
-async def test_a_session_reports_as_terminals_are_told(manager, tmp_path, io):
+async def test_a_session_reports_as_terminals_are_told(manager, gate, io):
     """ConEmu, Windows Terminal: OSC 9;4, also to stderr, and in pieces."""
-    gates = [tmp_path / f"gate{number}" for number in range(4)]  # each is passed once: it may be shut too late
-    for gate in gates:
-        os.mkfifo(gate)
     parts = (r"\033]9;4;1;2", r"5\007", r"\033]9;4;2\007", r"\033]9;4;0\033\\")
-    steps = "".join(f"printf '{part}' >&2; read go <{gate}; " for part, gate in zip(parts, gates, strict=True))
+    steps = "".join(f"printf '{part}' >&2; read go <{gate}; " for part in parts)
     pid = await manager.start_session(steps, io=io)
     told = (Progress(fraction=0.25), Progress(fraction=0.25, state=ProgressState.ERROR), None)
-    for gate, wanted in zip(gates, told, strict=False):
-        await anyio.Path(gate).write_text("go\n")
+    for wanted in told:
+        gate.open()
         await until(manager, pid, wanted)
     await manager.terminate_session(pid, force=True)
 

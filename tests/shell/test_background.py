@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-from pathlib import Path
 
 import anyio
 import pytest
@@ -17,29 +15,6 @@ from vibesbox_kernel.shell.outcome import CellOutcome
 from vibesbox_kernel.shell.runner import CellRunner
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> Path:
-    os.mkfifo(tmp_path / "gate")
-    return tmp_path / "gate"
-
-
-def open_gate(gate: Path) -> None:
-    """Let a cell go on that reads the gate."""
-    descriptor = os.open(gate, os.O_RDWR | os.O_NONBLOCK)
-    os.write(descriptor, b"go\n")
-    _open.append(descriptor)  # closed later: what was written would be lost with its last reader
-
-
-_open: list[int] = []
-
-
-@pytest.fixture(autouse=True)
-def _close_gates():
-    yield
-    while _open:
-        os.close(_open.pop())
 
 
 def closing_lines(shown: Shown) -> list[str]:
@@ -61,7 +36,7 @@ async def test_a_running_cell_is_sent_to_the_background_and_its_output_goes_on(n
         assert info.name == "long"
         assert any("goes on in the background" in notice for notice in outcome.notices)
         assert await notebook.output("echo ${x-unset}") == "unset\n"
-        open_gate(gate)
+        gate.open()
         await first.contains("exited (exit 3) after")
     assert first.written.splitlines()[:2] == ["before", "after"]
     assert len(closing_lines(first)) == 1
@@ -139,7 +114,7 @@ async def test_jobs_that_outlive_their_cell_are_closed_with_a_line(notebook, gat
     outcome = await notebook.run(f"(read line <{gate}; printf unfinished) & echo now")
     first = notebook.shown
     assert outcome.end_reason is None
-    open_gate(gate)
+    gate.open()
     with anyio.fail_after(10):
         await first.contains("has ended")
     assert first.written.splitlines()[:2] == ["now", "unfinished"]
@@ -159,7 +134,7 @@ async def test_a_session_is_followed_to_its_end_and_its_status(notebook, runner,
     shown = Shown()
     task = asyncio.create_task(follow(runner, "worker", shown))
     await until(lambda: "20" in shown.written)
-    open_gate(gate)
+    gate.open()
     outcome = await task
     assert shown.written.splitlines() == [*map(str, range(11, 21)), "done"]
     assert (outcome.exit_status, outcome.end_reason) == (ExitStatus(code=4), EndReason.EXITED)
