@@ -13,9 +13,9 @@ from vibesbox_kernel.sessions import SessionManager, places
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("has_shared_memory", [True, False])
-async def test_without_a_runtime_directory_another_private_place_is_found(monkeypatch, tmp_path, has_shared_memory):
+async def test_without_a_runtime_directory_another_private_place_is_found(monkeypatch, isolation, has_shared_memory):
     monkeypatch.delenv("XDG_RUNTIME_DIR")
-    shared, temporary = tmp_path / "shm", tmp_path / "tmp"
+    shared, temporary = isolation / "shm", isolation / "tmp"  # short, as a socket's path has to be
     temporary.mkdir()
     if has_shared_memory:
         shared.mkdir()
